@@ -1,0 +1,54 @@
+"""What the tests share: where research data may lie, sample photographs, small helpers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "data" / "samples"
+# Benchmark sets and third-party weights; none is part of the project.
+DATA = Path(os.environ.get("KERAS_PERCEPTUAL_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def data():
+    """Returns a function from a path below the research data to the path, or skips the test."""
+
+    def find(relative: str) -> Path:
+        path = DATA / relative
+        if not path.exists():
+            pytest.skip(f"{relative} is research data and not here; KERAS_PERCEPTUAL_DATA names it")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def run_script():
+    """Returns a function that runs a script of the project as a user would."""
+
+    def run(*arguments, cwd: Path = ROOT, env: dict | None = None, **kwargs):
+        return subprocess.run(
+            [sys.executable, ROOT / arguments[0], *map(str, arguments[1:])],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            **kwargs,
+        )
+
+    return run

@@ -1,0 +1,158 @@
+"""Loss networks: VGG16 truncated at named layers, and where its weights come from."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_perceptual import zoo
+
+__all__ = ["WEIGHTS_VARIABLE", "LossNetworkError", "load", "sha256", "vgg16"]
+
+WEIGHTS_VARIABLE = "KERAS_PERCEPTUAL_VGG16"
+WAYS_OUT = (
+    "name a file with --vgg-weights FILE (.npz or Keras .h5), or with the environment variable "
+    f"{WEIGHTS_VARIABLE}, or connect to the network once so that Keras can fetch it"
+)
+logger = logging.getLogger(__name__)
+
+
+class LossNetworkError(Exception):
+    """Weights of a loss network that cannot be had or do not fit."""
+
+
+def load(
+    kind: str = "auto",
+    layers: tuple[str, ...] = ("block2_conv2",),
+    weights: str | os.PathLike | None = None,
+) -> keras.Model:
+    """Loads a frozen loss network.
+
+    Args:
+        kind: `vgg16`; `distilled`, the bundled imitation of VGG16's block2_conv2; or `auto`,
+            VGG16 if its weights can be had and otherwise the distilled one, with a notice.
+        layers: names of VGG16 layers to take features from.
+        weights: file of VGG16's weights; without it the environment variable
+            `KERAS_PERCEPTUAL_VGG16` names one, else Keras's cache or download has it.
+
+    Returns:
+        A model from `[N, H, W, 3]` RGB in 0..255 to a dict of features by layer name; its `name`
+        is `vgg16` or `distilled`.
+
+    Raises:
+        LossNetworkError: if no weights can be had, or those named do not fit.
+        ValueError: for another kind.
+    """
+    if kind not in ("auto", "vgg16", "distilled"):
+        raise ValueError(f"expected a loss network auto, vgg16 or distilled, received {kind!r}")
+    if kind == "distilled":
+        return distilled(layers)
+    weights = weights or os.environ.get(WEIGHTS_VARIABLE)
+    if weights or kind == "vgg16":
+        return vgg16(layers, weights)
+    try:
+        return vgg16(layers)
+    except LossNetworkError:
+        logger.warning(
+            "no VGG16 weights here and none could be fetched: using the bundled distilled "
+            "loss network (--vgg-weights FILE takes VGG16's)"
+        )
+        return distilled(layers)
+
+
+def vgg16(
+    layers: tuple[str, ...] = ("block2_conv2",), weights: str | os.PathLike | None = None
+) -> keras.Model:
+    """Builds VGG16 up to the last of the named layers, frozen, its preprocessing inside.
+
+    Args:
+        layers: names as in `keras.applications.VGG16`, activations included.
+        weights: an .npz with keys `blockB_convC_kernel` and `blockB_convC_bias`, or a file of
+            Keras's (.h5, .weights.h5) for the network without its top; None lets Keras find or
+            fetch ImageNet's.
+
+    Returns:
+        A model from `[N, H, W, 3]` RGB in 0..255 to a dict of features by layer name.
+
+    Raises:
+        LossNetworkError: if the weights cannot be had, read, or do not fit.
+
+    Source: Simonyan and Zisserman 2015; the paper's section 4.
+    """
+    pretrained = "imagenet" if weights is None else None
+    shape = {"include_top": False, "input_shape": (None, None, 3)}
+    try:
+        full = keras.applications.VGG16(weights=pretrained, **shape)
+    except Exception as error:  # whatever the download raises
+        raise LossNetworkError(f"no VGG16 weights could be fetched ({error}): {WAYS_OUT}") from None
+    known = [layer.name for layer in full.layers if "conv" in layer.name]
+    if not layers or set(layers) - set(known):
+        raise LossNetworkError(f"expected VGG16 layers among {known}, received {list(layers)}")
+    needed = known[: max(known.index(layer) for layer in layers) + 1]
+    if weights is not None:
+        _read_weights(full, Path(weights), needed)
+    rgb = keras.Input((None, None, 3), name="rgb")
+    # The first convolution stays in float32: bfloat16 cannot tell 254 from 255.
+    x = keras.applications.vgg16.preprocess_input(rgb)
+    features = {}
+    for layer in full.layers[1:]:
+        dtype = "float32" if layer.name == known[0] else keras.config.dtype_policy().name
+        config = {**layer.get_config(), "dtype": dtype}
+        twin = type(layer).from_config(config)
+        x = twin(x)
+        twin.set_weights(layer.get_weights())
+        if layer.name in layers:
+            features[layer.name] = x
+        if layer.name == needed[-1]:
+            break
+    model = keras.Model(rgb, features, name="vgg16")
+    model.trainable = False
+    return model
+
+
+def distilled(layers: tuple[str, ...] = ("block2_conv2",)) -> keras.Model:
+    """Loads the bundled network that imitates VGG16's block2_conv2; see its card.json.
+
+    Raises:
+        LossNetworkError: if another layer is asked for.
+    """
+    if set(layers) != {"block2_conv2"}:
+        raise LossNetworkError(
+            f"the distilled loss network has block2_conv2 only, received {list(layers)}: {WAYS_OUT}"
+        )
+    model = keras.saving.load_model(zoo.folder("loss-network") / "model.keras")
+    model.trainable = False
+    return model
+
+
+def sha256(model: keras.Model) -> str:
+    """Returns the SHA-256 of a network's weights as float32, in their order."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight, np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def _read_weights(full: keras.Model, path: Path, needed: list[str]) -> None:
+    if not path.is_file():
+        raise LossNetworkError(f"{path}: no such file of VGG16 weights: {WAYS_OUT}")
+    try:
+        if path.suffix != ".npz":
+            full.load_weights(path)
+            return
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = [n for n in needed if f"{n}_kernel" not in arrays]
+            if missing:
+                raise LossNetworkError(f"{path}: has no {', '.join(missing)}")
+            for name in needed:
+                full.get_layer(name).set_weights([arrays[f"{name}_kernel"], arrays[f"{name}_bias"]])
+    except LossNetworkError:
+        raise
+    except Exception as error:  # h5py, zipfile and Keras each raise their own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LossNetworkError(f"{path}: does not hold VGG16's weights: {reason}") from None

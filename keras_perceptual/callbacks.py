@@ -1,0 +1,207 @@
+"""What happens beside the steps of a training: validation, samples, curves, checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+from tqdm.auto import tqdm
+
+from keras_perceptual import figures, images
+from keras_perceptual.metrics import psnr_y
+from keras_perceptual.resampling import crop_to_multiple, degrade, imresize, to_uint8
+
+__all__ = ["Checkpoint", "Guard", "History", "Progress", "TrainingError", "Validation"]
+
+
+class TrainingError(Exception):
+    """A run that cannot start or go on."""
+
+
+class Guard(keras.callbacks.Callback):
+    """Stops a run at its last step, and at once when its loss is no number any more."""
+
+    EVERY = 10  # reading the loss waits for the step, which costs an accelerator its lead
+
+    def __init__(self, steps: int, checkpoint: Path) -> None:
+        super().__init__()
+        self.steps, self.checkpoint, self.seen = steps, checkpoint, 0
+
+    def on_train_begin(self, logs=None):
+        self.seen = self.model.step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen += 1
+        if self.seen % self.EVERY == 0:
+            self._check(logs)
+        if self.seen >= self.steps:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs)
+
+    def _check(self, logs: Mapping[str, float]) -> None:
+        if not math.isfinite(float(logs["loss"])):
+            raise _no_number("the loss", self.seen, self.checkpoint)
+
+
+def _no_number(what: str, step: int, checkpoint: Path) -> TrainingError:
+    kept = f"{checkpoint}, is kept" if checkpoint.exists() else "was not reached"
+    return TrainingError(
+        f"{what} was no finite number any more at step {step}; the last good checkpoint, {kept}. "
+        "A lower --learning-rate or a --clip-norm helps"
+    )
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar over the whole run with the latest loss and validation."""
+
+    def __init__(self, done: int, steps: int) -> None:
+        super().__init__()
+        self.bar = tqdm(initial=done, total=steps, unit="step", dynamic_ncols=True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {"loss": logs["loss"], **{k: v for k, v in logs.items() if k.startswith("val_")}}
+        self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items()})
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+class Validation(keras.callbacks.Callback):
+    """Enlarges the validation photographs each epoch: PSNR on Y, and pictures to look at.
+
+    Adds `val_psnr_y` to the logs and writes `samples/NNNNNN.png`, a row a photograph: LR,
+    bicubic, SR, HR.
+
+    Args:
+        paths: photographs that are not trained on; the middle of each is used.
+        result: float32 generator that receives the averaged weights.
+        scale: HR size over LR size.
+        blur: of the degradation, in HR pixels.
+        out: the run's folder.
+        checkpoint: the last good one, for the message when an output is no number.
+    """
+
+    SIDE = 256
+    SHOWN = 3
+
+    def __init__(
+        self,
+        paths: list[Path],
+        result: keras.Model,
+        scale: int,
+        blur: float,
+        out: Path,
+        checkpoint: Path,
+    ) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.result, self.scale, self.samples = result, scale, out / "samples"
+        self.pairs = []
+        for path in paths:
+            try:
+                hr = images.read(path).pixels
+            except images.ImageError:
+                continue
+            top, left = (max(0, (side - self.SIDE) // 2) for side in hr.shape[:2])
+            hr = crop_to_multiple(hr[top : top + self.SIDE, left : left + self.SIDE], scale)
+            if min(hr.shape[:2]) > 4 * scale:
+                self.pairs.append((degrade(hr, scale, blur), hr))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.result.set_weights(self.model.averaged_weights())
+        if not self.pairs:
+            return
+        scores: list[float] = []
+        rows: list[list[tuple[str, np.ndarray]]] = []
+        for lr, hr in self.pairs:
+            sr = self.result(lr[None].astype(np.float32), training=False)
+            sr = ops.convert_to_numpy(sr)[0]
+            if not np.isfinite(sr).all():
+                raise _no_number("an output", self.model.step, self.checkpoint)
+            sr = to_uint8(sr)
+            scores.append(psnr_y(sr, hr, self.scale))
+            if len(rows) < self.SHOWN:
+                bicubic = imresize(lr, self.scale)
+                score = psnr_y(bicubic, hr, self.scale)
+                nearest = lr.repeat(self.scale, 0).repeat(self.scale, 1)
+                rows.append(
+                    [
+                        ("LR", nearest),
+                        (f"bicubic {score:.2f} dB", bicubic),
+                        (f"SR {scores[-1]:.2f} dB", sr),
+                        ("HR", hr),
+                    ]
+                )
+        logs["val_psnr_y"] = float(np.mean(scores))
+        self.samples.mkdir(exist_ok=True)
+        sheet = images.Picture(figures.sheet(rows))
+        images.write(self.samples / f"{self.model.step:06d}.png", sheet)
+
+
+class History(keras.callbacks.Callback):
+    """Keeps history.csv, a row an epoch, and draws curves.png from it.
+
+    Args:
+        path: of the CSV; rows beyond the step `keep` are those of a run that was cut off
+            before its checkpoint, and are dropped.
+        keep: step that the run goes on from.
+    """
+
+    def __init__(self, path: Path, keep: int = 0) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: list[dict] = []
+        self.started = time.monotonic()
+        if path.exists() and keep:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            self.rows = [row for row in rows if row["step"] <= keep]
+        if self.rows:
+            self.started -= self.rows[-1]["seconds"]
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = round(time.monotonic() - self.started, 1)
+        numbers = {name: float(value) for name, value in logs.items()}
+        self.rows.append({"step": self.model.step, "seconds": seconds, **numbers})
+        with (
+            images.atomic_path(self.path) as beside,
+            beside.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, fieldnames=self.rows[-1])
+            writer.writeheader()
+            writer.writerows(self.rows)
+        figures.curves(self.rows, self.path.with_name("curves.png"))
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves, each epoch, all that going on needs, and the generator as it stands.
+
+    The optimiser's state, its step count included, is in the one checkpoint file: a run that is
+    killed at any moment has the old one or the new one, whole.
+
+    Args:
+        checkpoint: file for the latest weights and the optimiser's state.
+        result: float32 generator that holds the averaged weights.
+        model: `.keras` file for it.
+    """
+
+    def __init__(self, checkpoint: Path, result: keras.Model, model: Path) -> None:
+        super().__init__()
+        self.checkpoint, self.result, self.path = checkpoint, result, model
+
+    def on_epoch_end(self, epoch, logs=None):
+        with images.atomic_path(self.path) as beside:
+            self.result.save(beside)
+        with images.atomic_path(self.checkpoint) as beside:
+            self.model.save_weights(beside)

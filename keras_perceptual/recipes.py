@@ -1,0 +1,149 @@
+"""Recipes: every number of a training run, by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["RECIPES", "Recipe", "get"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every number of a training run.
+
+    Args:
+        name: what runs of it are called.
+        generator: a key of `generators.GENERATORS`.
+        channels: filters of the generator's inner convolutions.
+        blocks: residual blocks of the generator.
+        scale: HR size over LR size.
+        loss: loss name to weight, as `losses.PerceptualLoss` takes them.
+        start: name or path of the model to start from; empty starts at random. What does not fit
+            (the last convolution, at another scale) starts at random.
+        steps: optimiser steps in all.
+        epoch_steps: steps between validations, samples and checkpoints.
+        batch_size: patches a step.
+        patch_size: side of an HR patch in pixels, a multiple of `scale`.
+        blur: standard deviation in HR pixels of the blur before the reduction.
+        shrink: smallest factor, up to 1, by which a photograph is reduced at random before a
+            patch is cut: it cleans compression artefacts and varies the size of what is seen.
+        learning_rate: Adam's, at its peak.
+        warmup: steps over which the learning rate rises from 0.
+        decay: `cosine` to 0 at the last step, or `constant`.
+        clip_norm: largest norm of the whole gradient; 0 does not clip.
+        ema: momentum of the moving average of the weights, which is what is validated and saved;
+            0 keeps none.
+        precision: `float32`, or `mixed_bfloat16` where the processor or GPU has it.
+        seed: of weights, patches and order.
+    """
+
+    name: str
+    generator: str = "subpixel"
+    channels: int = 48
+    blocks: int = 7
+    scale: int = 4
+    loss: Mapping[str, float] = field(default_factory=lambda: {"pixel_absolute": 1.0})
+    start: str = ""
+    steps: int = 1000
+    epoch_steps: int = 100
+    batch_size: int = 8
+    patch_size: int = 160
+    blur: float = 0.0
+    shrink: float = 1.0
+    learning_rate: float = 1e-3
+    warmup: int = 0
+    decay: str = "cosine"
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "loss", MappingProxyType(dict(self.loss)))
+        for name in ("scale", "steps", "epoch_steps", "batch_size", "patch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of at least 1, received {getattr(self, name)}")
+        if self.patch_size % self.scale:
+            raise ValueError(
+                f"expected a patch_size in a multiple of the scale {self.scale}, "
+                f"received {self.patch_size}"
+            )
+        if self.decay not in ("cosine", "constant"):
+            raise ValueError(f"expected a decay of cosine or constant, received {self.decay!r}")
+        if not 0 < self.shrink <= 1:
+            raise ValueError(f"expected a shrink above 0 and up to 1, received {self.shrink}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"expected an ema of at least 0 and below 1, received {self.ema}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"expected a learning_rate above 0, received {self.learning_rate}")
+
+    def to_dict(self) -> dict:
+        """Returns the fields as a dict that JSON takes."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {**fields, "loss": dict(self.loss)}
+
+
+_PAPER = Recipe(
+    "paper_x4",
+    generator="johnson",
+    channels=64,
+    blocks=4,
+    loss={"feature:block2_conv2": 1.0},
+    steps=200_000,
+    epoch_steps=1000,
+    batch_size=4,
+    patch_size=288,
+    blur=1.0,
+    decay="constant",
+)
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "x4-pixel",
+            steps=24_000,
+            epoch_steps=500,
+            shrink=0.5,
+            warmup=500,
+            clip_norm=1.0,
+            ema=0.999,
+            precision="mixed_bfloat16",
+        ),
+        Recipe(
+            "x4-feature",
+            loss={"feature:block2_conv2": 1.0},
+            start="x4-pixel",
+            steps=600,
+            epoch_steps=50,
+            shrink=0.5,
+            learning_rate=2e-4,
+            ema=0.99,
+            precision="mixed_bfloat16",
+        ),
+        _PAPER,
+        dataclasses.replace(_PAPER, name="paper_x8", scale=8),
+    )
+}
+
+
+def get(name: str, **changes: Any) -> Recipe:
+    """Returns the named recipe with some of its numbers changed.
+
+    Args:
+        name: a key of `RECIPES`.
+        **changes: fields of `Recipe` to replace.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if there is no such recipe, or a number is out of its range.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"expected a recipe of {sorted(RECIPES)}, received {name!r}")
+    return dataclasses.replace(RECIPES[name], **changes)

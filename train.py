@@ -1,0 +1,109 @@
+"""Trains a generator: `python train.py --help`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from keras_perceptual.recipes import RECIPES, Recipe, get
+
+ROOT = Path(__file__).parent
+
+
+def _loss(text: str) -> dict[str, float]:
+    try:
+        pairs = [item.rpartition("=") for item in text.split(",")]
+        return {name.strip(): float(weight) for name, _, weight in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected NAME=WEIGHT,NAME=WEIGHT such as pixel_absolute=1, received {text!r}"
+        ) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Train a generator. Without arguments: x4-feature, starting from x4-pixel.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--recipe", default="x4-feature", choices=sorted(RECIPES))
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run's folder")
+    parser.add_argument("--data", help="folder of photographs (data/train, or the samples)")
+    parser.add_argument("--out", type=Path, help="folder of the run (runs/RECIPE-TIME)")
+    parser.add_argument("--loss-network", default="auto", choices=("auto", "vgg16", "distilled"))
+    parser.add_argument("--vgg-weights", metavar="FILE", help="VGG16's weights, .npz or .h5")
+    parser.add_argument("--workers", type=int, default=2, help="threads that decode photographs")
+    numbers = parser.add_argument_group("numbers of the recipe, to change")
+    kinds = {"int": int, "float": float, "str": str}
+    for field in dataclasses.fields(Recipe):
+        if field.name != "name":
+            kind = _loss if field.name == "loss" else kinds[str(field.type)]
+            numbers.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=kind,
+                default=argparse.SUPPRESS,
+                metavar="NAME=WEIGHT,..." if kind is _loss else str(field.type).upper(),
+            )
+    return parser
+
+
+def _data(given: str | None) -> str:
+    if given:
+        return given
+    if (ROOT / "data" / "train").is_dir():
+        return str(ROOT / "data" / "train")
+    print("no data/train here: training on the sample photographs; --data FOLDER takes yours")
+    return str(ROOT / "data" / "samples")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    fields = {f.name for f in dataclasses.fields(Recipe)} - {"name"}
+    changes = {k: v for k, v in vars(arguments).items() if k in fields}
+    if arguments.resume and changes:
+        parser.error(f"--resume keeps the run's recipe; received {', '.join(sorted(changes))} too")
+    try:
+        recipe = get(arguments.recipe, **changes)
+    except ValueError as error:
+        parser.error(str(error))
+    logging.basicConfig(format="%(message)s")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    from keras_perceptual import training
+    from keras_perceptual.dataset import DataError
+    from keras_perceptual.images import ImageError
+    from keras_perceptual.loss_network import LossNetworkError
+    from keras_perceptual.zoo import ZooError
+
+    errors = (training.TrainingError, DataError, ImageError, LossNetworkError, ZooError)
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")
+    out = arguments.resume or arguments.out or Path("runs", f"{recipe.name}-{now}")
+    try:
+        if arguments.resume:
+            last = training.resume(out)
+        else:
+            sources = training.Sources(
+                _data(arguments.data),
+                arguments.loss_network,
+                arguments.vgg_weights,
+                arguments.workers,
+            )
+            last = training.train(recipe, sources, out)
+    except KeyboardInterrupt:
+        print(f"stopped; go on with: python train.py --resume {out}", file=sys.stderr)
+        return 130
+    except (*errors, ValueError, OSError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    print(f"{out}: step {last['step']:.0f}, validation {last.get('val_psnr_y', 0):.2f} dB")
+    print(f"model: {out / 'model.keras'}, samples: {out / 'samples'}, curves: {out / 'curves.png'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

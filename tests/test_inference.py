@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from keras_perceptual import Upscaler, engines, generators, images, inference, zoo
+from keras_perceptual.postprocess import match_histograms
+
+from .conftest import ROOT, SAMPLES
+
+
+@pytest.fixture(scope="module")
+def upscaler():
+    return Upscaler("x4-feature", histogram_match=False)
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    return images.read(SAMPLES / "LRx4" / "chelsea.png").pixels
+
+
+def test_upscales(upscaler, photograph):
+    sr = upscaler.upscale(photograph)
+    assert upscaler.scale == 4
+    assert sr.dtype == np.uint8
+    assert sr.shape == (photograph.shape[0] * 4, photograph.shape[1] * 4, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (17, 23)])
+def test_any_size(upscaler, rng, size):
+    lr = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert upscaler.upscale(lr).shape == (size[0] * 4, size[1] * 4, 3)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_engines_agree(name, photograph):
+    litert, keras = (
+        Upscaler(name, engine, histogram_match=False).upscale(photograph).astype(int)
+        for engine in ("litert", "keras")
+    )
+    assert np.abs(litert - keras).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(40, 70), (16, 16), (33, 17), (64, 31)])
+def test_tiles_do_not_show(upscaler, rng, monkeypatch, size):
+    lr = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    whole = upscaler.upscale(lr).astype(int)
+    monkeypatch.setattr(inference, "TILE", 16)
+    done = []
+    tiled = upscaler.upscale(lr, done.append)
+    assert np.abs(tiled - whole).max() <= 1
+    assert done == sorted(done)
+    assert done[-1] == 1
+
+
+def test_histogram_match_is_of_the_whole_image(upscaler, photograph, monkeypatch):
+    monkeypatch.setattr(inference, "TILE", 32)
+    matched = Upscaler("x4-feature", histogram_match=True).upscale(photograph)
+    assert np.array_equal(matched, match_histograms(upscaler.upscale(photograph), photograph))
+
+
+@pytest.mark.parametrize("value", [0, 1, 37, 128, 254, 255])
+def test_flat_colour_stays(upscaler, value):
+    for matched in (False, True):
+        upscaler.histogram_match = matched
+        sr = upscaler.upscale(np.full((24, 24, 3), value, np.uint8))
+        upscaler.histogram_match = False
+        assert np.abs(sr.astype(int) - value).max() <= 4
+        assert abs(sr.mean() - value) < 1.5
+
+
+def test_no_colour_shift(upscaler, photograph):
+    sr = upscaler.upscale(photograph)
+    shift = sr.mean(axis=(0, 1)) - photograph.mean(axis=(0, 1))
+    assert np.abs(shift).max() < 1
+
+
+def test_opacity_has_no_halo(upscaler):
+    """A red disc on transparent green: no green may show at its edge."""
+    y, x = np.mgrid[:48, :48]
+    inside = (y - 24) ** 2 + (x - 24) ** 2 < 200
+    pixels = np.where(inside[..., None], [200, 30, 30], [0, 255, 0]).astype(np.uint8)
+    alpha = np.where(inside, 255, 0).astype(np.uint8)
+    result = upscaler.upscale_picture(images.Picture(pixels, alpha))
+    assert result.alpha.shape == (192, 192)
+    assert set(np.unique(result.alpha[:20])) == {0}
+    assert result.alpha[96, 96] == 255
+    shown = result.pixels[result.alpha > 0].astype(int)
+    assert np.abs(shown - [200, 30, 30]).max() < 20
+
+
+def test_threads_of_a_program_may_share_one(upscaler, photograph):
+    expected = upscaler.upscale(photograph)
+    results: list[np.ndarray] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(upscaler.upscale(photograph)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    assert all(np.array_equal(result, expected) for result in results)
+
+
+@pytest.mark.parametrize(
+    "lr", [np.zeros((4, 4)), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
+)
+def test_refuses_what_is_no_image(upscaler, lr):
+    with pytest.raises(ValueError, match="expected a non-empty"):
+        upscaler.upscale(lr)
+
+
+def test_models_that_are_not_there(tmp_path):
+    with pytest.raises(zoo.ZooError, match="expected a model of"):
+        Upscaler("x4-nothing")
+    with pytest.raises(zoo.ZooError, match="expected a scale of"):
+        inference.default_model(3)
+    with pytest.raises(engines.EngineError, match="no such model file"):
+        Upscaler(tmp_path / "none.tflite")
+    with pytest.raises(engines.EngineError, match=r"expected a \.tflite file"):
+        Upscaler(zoo.folder("x4-feature") / "model.keras", "litert")
+    with pytest.raises(engines.EngineError, match="expected an engine"):
+        Upscaler("x4-feature", "torch")
+
+
+@pytest.mark.parametrize("ending", [".tflite", ".keras"])
+@pytest.mark.parametrize("keep", [0, 10, 1000, 100_000])
+def test_model_files_that_are_broken(tmp_path, ending, keep):
+    whole = (zoo.folder("x4-feature") / f"model{ending}").read_bytes()
+    path = tmp_path / f"a{ending}"
+    path.write_bytes(whole[:keep])
+    with pytest.raises(engines.EngineError):
+        Upscaler(path)
+
+
+def test_a_model_that_is_no_generator(tmp_path):
+    import keras
+
+    rgb = keras.Input((None, None, 3))
+    keras.Model(rgb, keras.layers.GlobalAveragePooling2D()(rgb)).save(tmp_path / "a.keras")
+    with pytest.raises(engines.EngineError, match="expected a generator"):
+        Upscaler(tmp_path / "a.keras")
+
+
+def test_a_generator_of_ones_own(tmp_path, photograph):
+    generators.subpixel(2, channels=4, blocks=1).save(tmp_path / "mine.keras")
+    upscaler = Upscaler(tmp_path / "mine.keras")
+    assert (upscaler.scale, upscaler.name) == (2, "mine")
+    assert upscaler.upscale(photograph).shape[0] == 2 * photograph.shape[0]
+
+
+def test_using_never_imports_tensorflow(tmp_path):
+    program = f"""
+import sys
+import keras_perceptual
+from keras_perceptual import engines, figures, images, metrics, postprocess, resampling, zoo
+import infer
+status = infer.main([{str(SAMPLES / "LRx4" / "rocket.png")!r}, "-o", {str(tmp_path)!r},
+                     "--compare"])
+heavy = {{"tensorflow", "keras", "jax", "matplotlib", "skimage", "scipy"}} & set(sys.modules)
+assert not heavy, heavy
+sys.exit(status)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert {p.name for p in tmp_path.iterdir()} == {"rocket_x4.png", "rocket_x4_compare.png"}
+
+
+def test_model_card_and_files():
+    for name in zoo.names():
+        card = zoo.card(name)
+        assert card["name"] == name
+        assert {p.name for p in zoo.folder(name).iterdir()} == {
+            "card.json", "model.keras", "model.tflite",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_shipped_files_are_the_measured_ones(name):
+    import hashlib
+
+    for file, digest in zoo.card(name)["sha256"].items():
+        assert hashlib.sha256((zoo.folder(name) / file).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_numbers_of_the_card(data, name):
+    from keras_perceptual.evaluation import benchmark
+    from keras_perceptual.lpips import LPIPS
+
+    card = zoo.card(name)
+    distance = LPIPS(data("lpips/lpips_alex_v0.1.npz"))
+    upscale = Upscaler(name, histogram_match=False).upscale
+    numbers = benchmark(upscale, data("test/Set5"), card["scale"], distance)
+    for metric, value in card["numbers"]["Set5"].items():
+        assert numbers[metric] == pytest.approx(value, abs=0.002)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_tflite_has_builtin_operators_only(name):
+    from ai_edge_litert.interpreter import Interpreter
+
+    path = zoo.folder(name) / "model.tflite"
+    operators = {d["op_name"] for d in Interpreter(str(path))._get_ops_details()}
+    assert not {o for o in operators if o.startswith("Flex") or o == "CUSTOM"}
+    assert "CONV_2D" in operators

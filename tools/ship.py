@@ -1,0 +1,87 @@
+"""Makes a run of train.py a shipped model: python tools/ship.py RUN NAME --sets DIR... --lpips FILE
+
+Writes keras_perceptual/zoo/NAME with model.keras, model.tflite and card.json, whose numbers are
+measured on the .tflite file as it ships.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import shutil
+import sys
+from datetime import date
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from keras_perceptual import images, training
+from keras_perceptual.evaluation import benchmark
+from keras_perceptual.exporting import to_tflite
+from keras_perceptual.inference import Upscaler
+from keras_perceptual.lpips import LPIPS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--sets", nargs="+", type=Path, required=True, help="folders with HR/")
+    parser.add_argument("--lpips", help="LPIPS weights")
+    parser.add_argument(
+        "--data",
+        default="BSDS500 train and test, T91, 100 COCO and 1000 ImageNet photographs",
+        help="what the run was trained on, in words",
+    )
+    arguments = parser.parse_args()
+
+    run = json.loads((arguments.run / "recipe.json").read_text("utf-8"))
+    with (arguments.run / "history.csv").open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    folder = ROOT / "keras_perceptual" / "zoo" / arguments.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with images.atomic_path(folder / "model.keras") as beside:
+        shutil.copyfile(arguments.run / "model.keras", beside)
+    with images.atomic_path(folder / "model.tflite") as beside:
+        beside.write_bytes(to_tflite(training.load_generator(str(folder / "model.keras"))))
+
+    recipe = run["recipe"]
+    lpips = LPIPS(arguments.lpips) if arguments.lpips else None
+    upscaler = Upscaler(folder / "model.tflite", histogram_match=False)
+    matched = Upscaler(folder / "model.tflite", histogram_match=True)
+    card = {
+        "name": arguments.name,
+        "scale": recipe["scale"],
+        "parameters": run["parameters"],
+        "numbers": {
+            each.name: benchmark(upscaler.upscale, each, recipe["scale"], lpips)
+            for each in arguments.sets
+        },
+        "numbers_histogram_matched": {
+            each.name: benchmark(matched.upscale, each, recipe["scale"], lpips)
+            for each in arguments.sets
+        },
+        "recipe": recipe,
+        "data": {"what": arguments.data, **run["photographs"]},
+        "loss_network": run["loss_network"],
+        "steps": int(float(last["step"])),
+        "seconds": float(last["seconds"]),
+        "versions": run["versions"],
+        "sha256": {
+            file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
+            for file in ("model.keras", "model.tflite")
+        },
+        "date": date.today().isoformat(),
+        "command": f"python train.py --recipe {recipe['name']} --data PHOTOGRAPHS"
+        + (" --vgg-weights FILE" if run["loss_network"] else ""),
+    }
+    with images.atomic_path(folder / "card.json") as beside:
+        beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+    print(json.dumps({k: card[k] for k in ("numbers", "numbers_histogram_matched")}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

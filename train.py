@@ -57,7 +57,7 @@ def _data(given: str | None) -> str:
     if (ROOT / "data" / "train").is_dir():
         return str(ROOT / "data" / "train")
     print("no data/train here: training on the sample photographs; --data FOLDER takes yours")
-    return str(ROOT / "data" / "samples")
+    return str(ROOT / "data" / "samples" / "HR")
 
 
 def main(argv: list[str] | None = None) -> int:

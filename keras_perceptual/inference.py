@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ __all__ = ["Upscaler", "default_model"]
 
 TILE = 512
 OVERLAP = 32  # LR pixels; the shipped generators see 16 to each side
+MARGIN = 8  # mirrored LR pixels around an image, lest the generators' zero padding show
 
 
 def default_model(scale: int) -> str:
@@ -33,7 +35,7 @@ def default_model(scale: int) -> str:
 
 
 class Upscaler:
-    """Enlarges pictures with one model.
+    """Enlarges pictures with one model. Several threads may share one.
 
     Args:
         model: name of a shipped model, or path of a model file.
@@ -58,6 +60,7 @@ class Upscaler:
         shipped = os.fspath(model) in zoo.names()
         if not shipped and not path.suffix and not path.exists():
             zoo.folder(os.fspath(model))  # raises, and names those that ship
+        self._lock = threading.Lock()  # an engine has one set of buffers
         self._engine: Engine = open_engine(
             zoo.folder(os.fspath(model)) if shipped else path, engine, threads
         )
@@ -95,13 +98,15 @@ class Upscaler:
             raise ValueError(
                 f"expected a non-empty [H, W, 3] uint8 image, received {lr.dtype} {lr.shape}"
             )
+        around = np.pad(lr, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "symmetric")
         sr = np.empty((lr.shape[0] * self.scale, lr.shape[1] * self.scale, 3), np.uint8)
         tiles = list(_tiles(*lr.shape[:2]))
         for number, (rows, columns) in enumerate(tiles, 1):
-            outer_rows, inner_rows = _around(rows, lr.shape[0])
-            outer_columns, inner_columns = _around(columns, lr.shape[1])
-            tile = lr[outer_rows, outer_columns][None].astype(np.float32)
-            enlarged = to_uint8(self._engine.run(tile)[0])
+            outer_rows, inner_rows = _around(rows, around.shape[0])
+            outer_columns, inner_columns = _around(columns, around.shape[1])
+            tile = around[outer_rows, outer_columns][None].astype(np.float32)
+            with self._lock:
+                enlarged = to_uint8(self._engine.run(tile)[0])
             sr[self._enlarged(rows), self._enlarged(columns)] = enlarged[
                 self._enlarged(inner_rows), self._enlarged(inner_columns)
             ]
@@ -169,6 +174,7 @@ def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _around(part: slice, side: int) -> tuple[slice, slice]:
-    """Returns the part with its overlap, cut at the image's sides, and where it lies inside."""
-    start, stop = max(0, part.start - OVERLAP), min(side, part.stop + OVERLAP)
-    return slice(start, stop), slice(part.start - start, part.stop - start)
+    """Returns the part with its overlap within the image and margin, and where it lies inside."""
+    first, last = part.start + MARGIN, part.stop + MARGIN
+    start, stop = max(0, first - OVERLAP), min(side, last + OVERLAP)
+    return slice(start, stop), slice(first - start, last - start)

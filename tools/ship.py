@@ -23,6 +23,7 @@ from keras_perceptual.evaluation import benchmark
 from keras_perceptual.exporting import to_tflite
 from keras_perceptual.inference import Upscaler
 from keras_perceptual.lpips import LPIPS
+from keras_perceptual.recipes import get
 
 
 def main() -> None:
@@ -75,12 +76,25 @@ def main() -> None:
             for file in ("model.keras", "model.tflite")
         },
         "date": date.today().isoformat(),
-        "command": f"python train.py --recipe {recipe['name']} --data PHOTOGRAPHS"
-        + (" --vgg-weights FILE" if run["loss_network"] else ""),
+        "command": _command(recipe, vgg=run["loss_network"] is not None),
     }
     with images.atomic_path(folder / "card.json") as beside:
         beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     print(json.dumps({k: card[k] for k in ("numbers", "numbers_histogram_matched")}, indent=2))
+
+
+def _command(recipe: dict, vgg: bool) -> str:
+    """Returns the command that makes such a run, with what differs from the named recipe."""
+    words = ["python train.py", "--recipe", recipe["name"], "--data", "PHOTOGRAPHS"]
+    if vgg:
+        words += ["--vgg-weights", "FILE"]
+    for name, usual in get(recipe["name"]).to_dict().items():
+        value = recipe[name]
+        if value != usual:
+            if name == "loss":
+                value = ",".join(f"{term}={weight:g}" for term, weight in value.items())
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return " ".join(words)
 
 
 if __name__ == "__main__":

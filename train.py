@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
 
+from keras_perceptual.quiet import quiet_stderr
 from keras_perceptual.recipes import RECIPES, Recipe, get
 
 ROOT = Path(__file__).parent
@@ -72,13 +72,12 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     logging.basicConfig(format="%(message)s")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-    from keras_perceptual import training
-    from keras_perceptual.dataset import DataError
-    from keras_perceptual.images import ImageError
-    from keras_perceptual.loss_network import LossNetworkError
-    from keras_perceptual.zoo import ZooError
+    with quiet_stderr():
+        from keras_perceptual import training
+        from keras_perceptual.dataset import DataError
+        from keras_perceptual.images import ImageError
+        from keras_perceptual.loss_network import LossNetworkError
+        from keras_perceptual.zoo import ZooError
 
     errors = (training.TrainingError, DataError, ImageError, LossNetworkError, ZooError)
     now = datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-__all__ = ["ENGINES", "Engine", "EngineError", "KerasEngine", "LiteRTEngine", "open_engine"]
+from keras_perceptual.quiet import quiet_stderr
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EngineError",
+    "KerasEngine",
+    "LiteRTEngine",
+    "SavedModelEngine",
+    "open_engine",
+]
 
 
 class EngineError(Exception):
@@ -49,7 +57,7 @@ class LiteRTEngine:
 
         try:
             content = path.read_bytes()
-            with _quiet_stderr():
+            with quiet_stderr():
                 self._interpreter = Interpreter(
                     model_content=content, num_threads=threads or os.cpu_count() or 1
                 )
@@ -60,9 +68,8 @@ class LiteRTEngine:
         except OSError as error:
             raise EngineError(f"{path}: {error.strerror}") from None
         except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise EngineError(
-                f"{path}: expected a LiteRT model with a signature upscale: {reason}"
+                f"{path}: expected a LiteRT model with a signature upscale: {_first_line(error)}"
             ) from None
 
     def run(self, lr: np.ndarray) -> np.ndarray:
@@ -70,20 +77,6 @@ class LiteRTEngine:
             return self._upscale(**{self._input: lr})[self._output]
         except (ValueError, RuntimeError) as error:
             raise EngineError(f"the model cannot run on {lr.shape}: {error}") from None
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Hides what LiteRT's C++ says on standard error of the delegate it made."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 class KerasEngine:
@@ -98,11 +91,11 @@ class KerasEngine:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         try:
-            import keras
+            with quiet_stderr():
+                import keras
 
-            from keras_perceptual import layers  # noqa: F401  registers what the file may hold
+                from keras_perceptual import layers  # noqa: F401  registers what a file may hold
         except ImportError as error:
             raise EngineError(
                 f"the engine keras needs the packages of requirements.txt: {error}"
@@ -114,25 +107,76 @@ class KerasEngine:
         try:
             self._model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # zipfile, h5py and Keras each raise their own
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise EngineError(f"{path}: cannot be loaded as a Keras model: {reason}") from None
+            raise EngineError(
+                f"{path}: cannot be loaded as a Keras model: {_first_line(error)}"
+            ) from None
 
     def run(self, lr: np.ndarray) -> np.ndarray:
         return np.asarray(self._model.predict_on_batch(lr))
 
 
-ENGINES: dict[str, tuple[Callable[[Path, int | None], Engine], str]] = {
-    "litert": (LiteRTEngine, ".tflite"),
-    "keras": (KerasEngine, ".keras"),
+class SavedModelEngine:
+    """Runs the `upscale` signature of a SavedModel with TensorFlow.
+
+    Args:
+        path: the folder with `saved_model.pb`, or one of version folders as TF Serving has
+            them, of which the latest is taken.
+        threads: processor cores to use; all by default.
+
+    Raises:
+        EngineError: if TensorFlow is not installed or the folder is not such a model.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        try:
+            with quiet_stderr():
+                import tensorflow as tf
+        except ImportError as error:
+            raise EngineError(
+                f"the engine saved_model needs the packages of requirements.txt: {error}"
+            ) from None
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        if not (path / "saved_model.pb").is_file():
+            path /= str(max(_versions(path), default=0))
+        try:
+            self._model = tf.saved_model.load(str(path))
+            self._upscale = self._model.signatures["upscale"]
+        except Exception as error:  # protobuf, the file system and TensorFlow raise their own
+            raise EngineError(
+                f"{path}: expected a SavedModel with a signature upscale: {_first_line(error)}"
+            ) from None
+
+    def run(self, lr: np.ndarray) -> np.ndarray:
+        return self._upscale(lr=lr)["sr"].numpy()
+
+
+def _versions(folder: Path) -> list[int]:
+    return [
+        int(p.parent.name) for p in folder.glob("*/saved_model.pb") if p.parent.name.isdecimal()
+    ]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+ENGINES: dict[str, Callable[[Path, int | None], Engine]] = {
+    "litert": LiteRTEngine,
+    "keras": KerasEngine,
+    "saved_model": SavedModelEngine,
 }
+_ENDINGS = {"litert": ".tflite", "keras": ".keras"}
 
 
 def open_engine(model: Path, engine: str = "auto", threads: int | None = None) -> Engine:
     """Opens a model file, or the fitting file of a shipped model's folder.
 
     Args:
-        model: a .tflite or .keras file, or a folder with `model.tflite` and `model.keras`.
-        engine: `litert`, `keras`, or `auto`: LiteRT unless the file is a .keras one.
+        model: a .tflite or .keras file, a folder with `model.tflite` and `model.keras`, or a
+            SavedModel's folder or that of its versions.
+        engine: `litert`, `keras` or `saved_model`; `auto` takes the one that fits the model,
+            LiteRT where several do.
         threads: processor cores to use; all by default.
 
     Returns:
@@ -142,13 +186,27 @@ def open_engine(model: Path, engine: str = "auto", threads: int | None = None) -
         EngineError: if there is no such file, it is of another engine, or cannot be loaded.
     """
     if engine == "auto":
-        engine = "keras" if model.suffix == ".keras" else "litert"
+        engine = _fitting(model)
     if engine not in ENGINES:
         raise EngineError(f"expected an engine auto or of {sorted(ENGINES)}, received {engine!r}")
-    kind, ending = ENGINES[engine]
+    if engine == "saved_model":
+        if not _is_saved_model(model):
+            raise EngineError(f"{model}: expected a folder with a SavedModel or versions of one")
+        return SavedModelEngine(model, threads)
+    ending = _ENDINGS[engine]
     file = model / f"model{ending}" if model.is_dir() else model
     if not file.is_file():
         raise EngineError(f"{file}: no such model file")
     if file.suffix != ending:
         raise EngineError(f"{file}: expected a {ending} file for the engine {engine}")
-    return kind(file, threads)
+    return ENGINES[engine](file, threads)
+
+
+def _fitting(model: Path) -> str:
+    if model.suffix == ".keras":
+        return "keras"
+    return "saved_model" if _is_saved_model(model) else "litert"
+
+
+def _is_saved_model(folder: Path) -> bool:
+    return (folder / "saved_model.pb").is_file() or bool(_versions(folder))

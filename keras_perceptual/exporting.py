@@ -1,34 +1,274 @@
-"""Models for other programs: LiteRT (TFLite). Needs TensorFlow."""
+"""Models for other programs: SavedModel for TF Serving and LiteRT (TFLite). Needs TensorFlow."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
+import shutil
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
+import tensorflow as tf
 
-__all__ = ["to_tflite"]
+from keras_perceptual import images, signatures, training, verification, warmup
+
+__all__ = ["QUANTIZATIONS", "ExportError", "Exported", "Exporter", "save_serving", "to_tflite"]
+
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
 
-def to_tflite(generator: keras.Model) -> bytes:
-    """Converts a generator to a .tflite file of builtin operators, for any height and width.
+class ExportError(Exception):
+    """An export that cannot be made, or that differs from its model."""
+
+
+class Exported(NamedTuple):
+    """An artefact: where it is, its bytes, and how far it is from its Keras model."""
+
+    path: Path
+    size: int
+    agreement: verification.Agreement
+
+
+class Exporter:
+    """Exports one model, and compares each artefact with it before the artefact gets its name.
+
+    Args:
+        model: name of a shipped model, or path of a .keras file.
+        out: folder for the artefacts.
+        photographs: `[H, W, 3]` uint8 LR images to compare with, and to calibrate `int8` on.
+        histogram_match: whether the artefacts match levels.
+
+    Raises:
+        ZooError: if there is no such model.
+        ExportError: if it is no generator, or there are no photographs.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        out: Path,
+        photographs: list[np.ndarray],
+        histogram_match: bool = True,
+    ) -> None:
+        if not photographs:
+            raise ExportError("expected photographs to compare with, found none")
+        self.generator = training.load_generator(model)
+        shape = self.generator.compute_output_shape((1, 8, 8, 3))
+        if shape != (1, shape[1], shape[1], 3) or shape[1] % 8:
+            raise ExportError(f"{model}: expected a generator of RGB images, received {shape}")
+        self.scale = shape[1] // 8
+        self.name = Path(model).stem if model.endswith(".keras") else model
+        self.out, self.photographs, self.histogram_match = out, photographs, histogram_match
+
+    def saved_model(self, pixel_limit: int = 4_000_000) -> Exported:
+        """Writes the next version of `out/<model>/`, as `save_serving` does.
+
+        Raises:
+            ExportError: if it differs from the Keras model by more than a level.
+        """
+        agreements = []
+
+        def check(folder: Path) -> None:
+            artefact = verification.open_saved_model(folder)
+            agreements.append(self._checked(artefact, self.photographs))
+
+        path = save_serving(
+            self.generator,
+            self.scale,
+            self.out / self.name,
+            self.histogram_match,
+            pixel_limit,
+            check,
+        )
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        return Exported(path, size, agreements[0])
+
+    def tflite(self, quantize: str = "none", fixed_size: tuple[int, int] | None = None) -> Exported:
+        """Writes `out/<model>.tflite`, its name extended by the quantisation and the fixed size.
+
+        Raises:
+            ExportError: if it cannot be converted, or is not quantised and differs from the Keras
+                model by more than a level.
+        """
+        content = to_tflite(
+            self.generator, self.histogram_match, quantize, self.photographs, fixed_size
+        )
+        artefact = verification.open_tflite(content)
+        photographs = _fitted(self.photographs, fixed_size)
+        agreement = self._checked(artefact, photographs, exact=quantize == "none")
+        suffix = "" if quantize == "none" else f"-{quantize}"
+        if fixed_size:
+            suffix += f"-{fixed_size[0]}x{fixed_size[1]}"
+        path = self.out / f"{self.name}{suffix}.tflite"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with images.atomic_path(path) as beside:
+            beside.write_bytes(content)
+        return Exported(path, len(content), agreement)
+
+    def _checked(
+        self,
+        artefact: verification.Signatures,
+        photographs: list[np.ndarray],
+        exact: bool = True,
+    ) -> verification.Agreement:
+        agreement = verification.compare(
+            artefact, self.generator, photographs, self.histogram_match
+        )
+        if exact and agreement.largest > 1:
+            raise ExportError(
+                f"{self.name}: differs from the Keras model by {agreement.largest} levels, "
+                "expected 1 at the most; nothing was written"
+            )
+        return agreement
+
+
+def to_tflite(
+    generator: keras.Model,
+    histogram_match: bool = True,
+    quantize: str = "none",
+    photographs: Iterable[np.ndarray] = (),
+    fixed_size: tuple[int, int] | None = None,
+) -> bytes:
+    """Converts a generator to a .tflite file of builtin operators.
 
     Args:
         generator: a functional model from `lr` to `sr`, float32.
+        histogram_match: whether `serving_default` matches levels.
+        quantize: `none`; `float16` weights; `dynamic`, 8-bit weights; or `int8`, weights and
+            activations in 8 bits, calibrated on `photographs`.
+        photographs: `[H, W, 3]` uint8 LR images, needed for `int8`.
+        fixed_size: LR (height, width) for delegates that want static shapes, of a batch of one;
+            by default batch, height and width are dynamic.
 
     Returns:
-        The file's bytes, with one signature `upscale` from `lr` `[N, H, W, 3]` to `sr`, float32.
+        The file's bytes. Its two signatures share their weights: `serving_default` from `lr`
+        uint8 to `sr` uint8, and `upscale` from `lr` float32 to `sr` float32.
 
     Raises:
-        RuntimeError: if an operator has no builtin.
+        ExportError: if an operator has no builtin, or `int8` has no photographs.
+        ValueError: for an unknown `quantize`.
     """
-    import tensorflow as tf
+    if quantize not in QUANTIZATIONS:
+        raise ValueError(f"expected quantize of {QUANTIZATIONS}, received {quantize!r}")
+    photographs = list(photographs)
+    if quantize == "int8" and not photographs:
+        raise ExportError("int8 needs photographs to calibrate on")
+    shape = [1, *fixed_size, 3] if fixed_size else [None, None, None, 3]
+    functions = {
+        "serving_default": (signatures.serving_default(generator, histogram_match), tf.uint8),
+        "upscale": (signatures.upscale(generator), tf.float32),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        _save(
+            folder,
+            generator,
+            {n: (f, tf.TensorSpec(shape, t, "lr")) for n, (f, t) in functions.items()},
+        )
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*functions])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if quantize != "none":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if quantize == "int8":
+            converter.representative_dataset = lambda: _calibration(photographs, fixed_size)
+        try:
+            return converter.convert()
+        except Exception as error:  # the converter raises its own, RuntimeError among them
+            raise ExportError(f"cannot be converted: {str(error).splitlines()[0]}") from None
 
-    spec = tf.TensorSpec([None, None, None, 3], tf.float32, "lr")
+
+def _calibration(
+    photographs: list[np.ndarray], fixed_size: tuple[int, int] | None
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    for lr in _fitted(photographs, fixed_size):
+        yield "upscale", {"lr": lr[None].astype(np.float32)}
+        yield "serving_default", {"lr": lr[None]}
+
+
+def _fitted(photographs: list[np.ndarray], fixed_size: tuple[int, int] | None) -> list[np.ndarray]:
+    """Cuts photographs to a size, repeating those that are too small."""
+    if not fixed_size:
+        return photographs
+    height, width = fixed_size
+    return [
+        np.tile(lr, (-(-height // lr.shape[0]), -(-width // lr.shape[1]), 1))[:height, :width]
+        for lr in photographs
+    ]
+
+
+def save_serving(
+    generator: keras.Model,
+    scale: int,
+    folder: Path,
+    histogram_match: bool = True,
+    pixel_limit: int = 4_000_000,
+    check: Callable[[Path], Any] = lambda path: None,
+) -> Path:
+    """Writes the next version of a model for TF Serving.
+
+    Args:
+        generator: a functional model from `lr` to `sr`, float32.
+        scale: its scale.
+        folder: the model's own, `exports/<model>`; the new version is a folder in it, named by
+            the integer after the largest there.
+        histogram_match: whether `serving_default` and `serve_bytes` match levels.
+        pixel_limit: largest number of pixels of an image that `serve_bytes` takes.
+        check: called with the finished SavedModel before it gets its name; if it raises, nothing
+            is left behind.
+
+    Returns:
+        The version's folder. It appears whole: a server that polls never sees half of it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    levels = tf.TensorSpec([None, None, None, 3], tf.uint8, "lr")
+    floats = tf.TensorSpec([None, None, None, 3], tf.float32, "lr")
+    strings = tf.TensorSpec([None], tf.string, "image_bytes")
+    serve_bytes = signatures.serve_bytes(generator, scale, histogram_match, pixel_limit)
+    # Not an integer, so a server that polls passes over it.
+    beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    try:
+        _save(
+            str(beside),
+            generator,
+            {
+                "serving_default": (
+                    signatures.serving_default(generator, histogram_match),
+                    levels,
+                ),
+                "serve_bytes": (serve_bytes, strings),
+                "upscale": (signatures.upscale(generator), floats),
+            },
+        )
+        warmup.write(beside / "assets.extra" / "tf_serving_warmup_requests", folder.name)
+        check(beside)
+        beside.chmod(0o755)
+        return _rename_to_next_version(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _rename_to_next_version(beside: Path, folder: Path) -> Path:
+    versions = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
+    for version in itertools.count(max(versions, default=0) + 1):
+        # Renaming onto a folder that another export has made meanwhile fails, unless it is empty.
+        with contextlib.suppress(OSError):
+            target = folder / str(version)
+            os.rename(beside, target)
+            return target
+        if not (folder / str(version)).exists():
+            raise ExportError(f"{folder}: cannot be written")
+    raise AssertionError  # count never ends
+
+
+def _save(folder: str, generator: keras.Model, endpoints: dict[str, tuple]) -> None:
     archive = keras.export.ExportArchive()
     archive.track(generator)
-    archive.add_endpoint("upscale", lambda lr: {"sr": generator(lr)}, [spec])
-    with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["upscale"])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        return converter.convert()
+    for name, (function, spec) in endpoints.items():
+        archive.add_endpoint(name, function, [spec])
+    archive.write_out(folder, verbose=False)

@@ -42,7 +42,8 @@ def load(
 
     Returns:
         A model from `[N, H, W, 3]` RGB in 0..255 to a dict of features by layer name; its `name`
-        is `vgg16` or `distilled`.
+        is `vgg16` or `distilled`. The distilled one has block2_conv2 alone, whatever was asked
+        for beside it.
 
     Raises:
         LossNetworkError: if no weights can be had, or those named do not fit.
@@ -59,8 +60,8 @@ def load(
         return vgg16(layers)
     except LossNetworkError:
         logger.warning(
-            "no VGG16 weights here and none could be fetched: using the bundled distilled "
-            "loss network (--vgg-weights FILE takes VGG16's)"
+            "no VGG16 weights here and none could be fetched: using the bundled distilled loss "
+            "network, which has block2_conv2 only (--vgg-weights FILE takes VGG16's)"
         )
         return distilled(layers)
 
@@ -119,9 +120,9 @@ def distilled(layers: tuple[str, ...] = ("block2_conv2",)) -> keras.Model:
     """Loads the bundled network that imitates VGG16's block2_conv2; see its card.json.
 
     Raises:
-        LossNetworkError: if another layer is asked for.
+        LossNetworkError: if block2_conv2 is not among the layers asked for.
     """
-    if set(layers) != {"block2_conv2"}:
+    if "block2_conv2" not in layers:
         raise LossNetworkError(
             f"the distilled loss network has block2_conv2 only, received {list(layers)}: {WAYS_OUT}"
         )

@@ -18,7 +18,6 @@ __all__ = [
     "phase_bias",
     "pixel_absolute",
     "pixel_squared",
-    "smooth_absolute",
     "total_variation",
 ]
 
@@ -93,33 +92,6 @@ def phase_bias(hr: Any, sr: Any, scale: int, window: int = 8) -> Any:
     return ops.mean(ops.square(by_phase - ops.mean(by_phase, axis=(2, 4), keepdims=True)))
 
 
-def smooth_absolute(hr, sr, sigma: float = 5.0, window: int = 9):
-    """Absolute pixel loss where the ground truth is smooth, and almost none where it is not.
-
-    sum w |sr - hr| / (C H W), w = exp(-v / (2 sigma^2)), v the variance of `hr` over a window
-    around the pixel, the mean of its channels'. On skin and sky a feature loss has a generator
-    invent a texture, and all it can invent where its input is flat is a weave; this term forbids
-    it just there.
-
-    Args:
-        hr: `[N, H, W, C]` in 0..255.
-        sr: of the same shape.
-        sigma: standard deviation, in levels, up to which a window counts as smooth.
-        window: side of the window in pixels.
-
-    Returns:
-        A float32 scalar.
-    """
-    hr, sr = ops.cast(hr, "float32"), ops.cast(sr, "float32")
-
-    def local_mean(x):
-        return ops.average_pool(x, window, strides=1, padding="same")
-
-    variance = ops.maximum(local_mean(ops.square(hr)) - ops.square(local_mean(hr)), 0.0)
-    weight = ops.exp(-ops.mean(variance, axis=-1, keepdims=True) / (2 * sigma**2))
-    return ops.mean(weight * ops.abs(sr - hr))
-
-
 def _mean_square(a, b):
     return ops.mean(ops.square(ops.cast(a, "float32") - ops.cast(b, "float32")))
 
@@ -132,7 +104,7 @@ class PerceptualLoss:
 
     Args:
         weights: loss name to weight. Names are `pixel_absolute`, `pixel_squared`,
-            `smooth_absolute`, `total_variation`, `phase_bias` and `feature:LAYER` for any output of the loss network.
+            `total_variation`, `phase_bias` and `feature:LAYER` for any output of the loss network.
         scale: the generator's scale, for `phase_bias`.
         loss_network: a model from `[N, H, W, 3]` to a dict of features by layer name; needed
             only for `feature:` losses.
@@ -150,7 +122,6 @@ class PerceptualLoss:
         self._pixel = {
             "pixel_absolute": pixel_absolute,
             "pixel_squared": pixel_squared,
-            "smooth_absolute": smooth_absolute,
             "phase_bias": lambda hr, sr: phase_bias(hr, sr, scale),
             "total_variation": lambda hr, sr: total_variation(sr),
         }

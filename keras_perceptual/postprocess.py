@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["histogram", "match_histograms", "matching_table"]
+__all__ = ["histogram", "look_up", "match_histograms", "matching_table"]
 
 
 def histogram(image: np.ndarray) -> np.ndarray:
@@ -41,6 +41,11 @@ def matching_table(source: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return table
 
 
+def look_up(table: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Gives each level of a `[H, W, C]` uint8 image its new one by a `[C, 256]` table."""
+    return np.stack([table[c][image[..., c]] for c in range(image.shape[-1])], axis=-1)
+
+
 def match_histograms(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Gives every channel of an image the distribution of levels of a reference.
 
@@ -65,5 +70,4 @@ def match_histograms(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
             )
     if image.shape[-1] != reference.shape[-1]:
         raise ValueError(f"expected as many channels, received {image.shape}, {reference.shape}")
-    table = matching_table(histogram(image), histogram(reference))
-    return np.stack([table[c][image[..., c]] for c in range(image.shape[-1])], axis=-1)
+    return look_up(matching_table(histogram(image), histogram(reference)), image)

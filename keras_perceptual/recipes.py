@@ -115,7 +115,11 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "x4-feature",
-            loss={"feature:block2_conv2": 1.0, "phase_bias": 3000.0},
+            loss={
+                "feature:block2_conv2": 1.0,
+                "feature:block3_conv3": 0.1,
+                "phase_bias": 3000.0,
+            },
             start="x4-pixel",
             steps=1000,
             epoch_steps=100,

@@ -159,12 +159,15 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     feature_layers = tuple(n.partition(":")[2] for n in recipe.loss if n.startswith("feature:"))
     if feature_layers:
         network = loss_network.load(sources.loss_network, feature_layers, sources.vgg_weights)
+    features = list(network.output) if network else []
+    lacking = {f"feature:{layer}" for layer in feature_layers if layer not in features}
+    loss = {name: weight for name, weight in recipe.loss.items() if name not in lacking}
     config = {"scale": recipe.scale, "channels": recipe.channels, "blocks": recipe.blocks}
     generator = generators.build(recipe.generator, **config)
     started = {"from": recipe.start, "layers": []}
     if recipe.start and resumed is None:
         started["layers"] = transfer(load_generator(recipe.start), generator)
-    trainer = PerceptualTrainer(generator, PerceptualLoss(recipe.loss, recipe.scale, network))
+    trainer = PerceptualTrainer(generator, PerceptualLoss(loss, recipe.scale, network))
     trainer.compile(
         optimizer=_optimizer(recipe),
         # XLA's convolutions are several times slower than oneDNN's on a CPU.
@@ -181,7 +184,12 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
         "recipe": recipe.to_dict(),
         "sources": vars(sources),
         "photographs": {"training": len(training_paths), "validation": len(validation_paths)},
-        "loss_network": network and {"name": network.name, "sha256": loss_network.sha256(network)},
+        "loss_network": network
+        and {
+            "name": network.name,
+            "sha256": loss_network.sha256(network),
+            "layers": features,
+        },
         "start": started,
         "parameters": generator.count_params(),
         "versions": {

@@ -117,8 +117,8 @@ RECIPES: dict[str, Recipe] = {
             "x4-feature",
             loss={
                 "feature:block2_conv2": 1.0,
-                "feature:block3_conv3": 0.1,
-                "phase_bias": 3000.0,
+                "feature:block3_conv3": 1.0,
+                "phase_bias": 5000.0,
             },
             start="x4-pixel",
             steps=1000,

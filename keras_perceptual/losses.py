@@ -67,7 +67,7 @@ def total_variation(sr):
     return down + right
 
 
-def phase_bias(hr: Any, sr: Any, scale: int, window: int = 8) -> Any:
+def phase_bias(hr: Any, sr: Any, scale: int, window: int = 4) -> Any:
     """How much each sub-pixel position errs on average over a window: what shows as a weave.
 
     With e = sr - hr and p one of the scale^2 positions inside an LR pixel, the mean over windows

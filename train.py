@@ -60,6 +60,11 @@ def _data(given: str | None) -> str:
     return str(ROOT / "data" / "samples" / "HR")
 
 
+def _absolute(path: str) -> str:
+    """A run may be gone on with from another folder."""
+    return str(Path(path).absolute())
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -87,9 +92,9 @@ def main(argv: list[str] | None = None) -> int:
             last = training.resume(out)
         else:
             sources = training.Sources(
-                _data(arguments.data),
+                _absolute(_data(arguments.data)),
                 arguments.loss_network,
-                arguments.vgg_weights,
+                arguments.vgg_weights and _absolute(arguments.vgg_weights),
                 arguments.workers,
             )
             last = training.train(recipe, sources, out)

@@ -52,3 +52,19 @@ def run_script():
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    from keras_perceptual import images
+
+    return [images.read(SAMPLES / "LRx4" / f"{n}.png").pixels for n in ("chelsea", "rocket")]
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, photographs):
+    """One export of the default model in both formats."""
+    from keras_perceptual.exporting import Exporter
+
+    exporter = Exporter("x4-feature", tmp_path_factory.mktemp("exports"), photographs)
+    return exporter.saved_model(pixel_limit=20_000), exporter.tflite()

@@ -1,26 +1,18 @@
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
-from keras_perceptual import Upscaler, exporting, images, training, verification, zoo
+from keras_perceptual import exporting, images, training, verification, zoo
 from keras_perceptual.exporting import Exporter, ExportError
-from keras_perceptual.layers import HistogramMatching
-from keras_perceptual.postprocess import match_histograms
-from keras_perceptual.resampling import to_uint8
 
 from .conftest import ROOT, SAMPLES
-from .test_postprocess import _cases
 
 pytestmark = [
     # TensorFlow's own, on its way out: the interpreter is not used here, only named.
@@ -29,62 +21,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def photographs():
-    return [images.read(SAMPLES / "LRx4" / f"{n}.png").pixels for n in ("chelsea", "rocket")]
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory, photographs):
-    """One export of the default model in both formats."""
-    exporter = Exporter("x4-feature", tmp_path_factory.mktemp("exports"), photographs)
-    return exporter.saved_model(pixel_limit=20_000), exporter.tflite()
-
-
-@pytest.fixture(scope="module")
 def generator():
     return training.load_generator("x4-feature")
-
-
-# --- histogram matching ---
-
-
-@pytest.mark.parametrize("name", _cases())
-def test_layer_equals_postprocess(name):
-    image, reference = _cases()[name]
-    matched = HistogramMatching()(image[None].astype("float32"), reference[None])
-    assert np.array_equal(np.asarray(matched)[0], match_histograms(image, reference))
-
-
-def test_layer_treats_each_image_of_a_batch_alone(rng):
-    images_ = rng.integers(0, 256, (4, 20, 24, 3), dtype=np.uint8) // np.uint8([1, 2, 3])
-    references = rng.integers(0, 256, (4, 10, 12, 3), dtype=np.uint8)
-    references[1] //= 3
-    references[2] = 7
-    matched = np.asarray(HistogramMatching()(images_, references))
-    expected = [match_histograms(i, r) for i, r in zip(images_, references, strict=True)]
-    difference = np.abs(matched - np.array(expected, int))
-    assert difference.max() <= 1  # where float32 and float64 round a tie apart
-    assert np.mean(difference > 0) < 0.02
-
-
-def test_layer_rounds_and_clips_first():
-    image = np.float32([-5, 0.4, 0.6, 254.5, 300]).reshape(1, 1, 5, 1)
-    same = HistogramMatching()(image, image)
-    assert np.asarray(same).ravel().tolist() == [0, 0, 1, 254, 255]
-
-
-def test_layer_is_part_of_a_model_that_loads_in_safe_mode(tmp_path, rng):
-    inputs = [keras.Input((None, None, 3)), keras.Input((None, None, 3))]
-    model = keras.Model(inputs, HistogramMatching(name="match")(*inputs))
-    model.save(tmp_path / "a.keras")
-    loaded = keras.saving.load_model(tmp_path / "a.keras", safe_mode=True)
-    image, reference = rng.uniform(0, 255, (2, 1, 9, 8, 3)).astype(np.float32)
-    assert np.array_equal(
-        np.asarray(model([image, reference])), np.asarray(loaded([image, reference]))
-    )
-
-
-# --- LiteRT ---
 
 
 def test_tflite_agrees_and_has_builtins_only(exported):
@@ -144,176 +82,6 @@ def test_fixed_size(tmp_path, photographs):
     assert agreement.largest <= 1
     details = Interpreter(str(path)).get_signature_runner("upscale").get_input_details()
     assert details["lr"]["shape_signature"].tolist() == [1, 40, 60, 3]
-
-
-# --- SavedModel ---
-
-
-def _signature_tensors(folder: Path, name: str) -> tuple[str, str]:
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    parsed = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    signature = parsed.meta_graphs[0].signature_def[name]
-    ((_, given),), ((_, returned),) = signature.inputs.items(), signature.outputs.items()
-    return given.name, returned.name
-
-
-@pytest.mark.parametrize("name", ["serving_default", "upscale", "serve_bytes"])
-def test_c_api_gives_the_same_pixels(exported, photographs, tmp_path, name):
-    folder, lr = exported[0].path, photographs[0]
-    expected = match_histograms(
-        Upscaler("x4-feature", histogram_match=False)
-        ._engine.run(lr[None].astype(np.float32))[0]
-        .clip(0, 255)
-        .round()
-        .astype(np.uint8),
-        lr,
-    )
-    png = io.BytesIO()
-    Image.fromarray(lr).save(png, "PNG")
-    inputs = {
-        "serving_default": lr[None],
-        "upscale": lr[None].astype(np.float32),
-        "serve_bytes": np.frombuffer(png.getvalue(), np.uint8),
-    }
-    np.save(tmp_path / "in.npy", inputs[name])
-    library = next(Path(tf.__file__).parent.glob("libtensorflow_cc.*"))
-    kind = ["string"] if name == "serve_bytes" else []
-    result = subprocess.run(
-        [
-            sys.executable, Path(__file__).with_name("c_api.py"), library, folder,
-            *_signature_tensors(folder, name), tmp_path / "in.npy", tmp_path / "out.npy", *kind,
-        ],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    sr = np.load(tmp_path / "out.npy")
-    if name == "serve_bytes":
-        sr = np.asarray(Image.open(io.BytesIO(sr.tobytes())))
-    elif name == "upscale":
-        sr = match_histograms(to_uint8(sr[0]), lr)
-    else:
-        sr = sr[0]
-    difference = np.abs(sr.astype(int) - expected)
-    assert np.mean(difference > 1) < 1e-4  # see verification.compare on why not none
-    assert difference.max() <= 8
-
-
-def test_graph_has_no_python_function(exported):
-    graph = (exported[0].path / "saved_model.pb").read_bytes()
-    assert b"PyFunc" not in graph
-
-
-@pytest.fixture(scope="module")
-def serve_bytes(exported):
-    loaded = tf.saved_model.load(str(exported[0].path))
-
-    def serve(*contents: bytes) -> list[Image.Image]:
-        result = loaded.signatures["serve_bytes"](image_bytes=tf.constant(contents))["sr_bytes"]
-        return [Image.open(io.BytesIO(content)) for content in result.numpy()]
-
-    return serve
-
-
-def _encoded(file_format: str, mode: str = "RGB", size=(9, 8), **options) -> bytes:
-    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
-    image = Image.fromarray(pixels).convert("RGB" if mode == "CMYK" else "RGBA").convert(mode)
-    file = io.BytesIO()
-    image.save(file, file_format, **options)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("content", "mode"),
-    [
-        (_encoded("PNG"), "RGB"),
-        (_encoded("PNG", "L"), "L"),
-        (_encoded("PNG", "1"), "L"),
-        (_encoded("PNG", "LA"), "LA"),
-        (_encoded("PNG", "RGBA"), "RGBA"),
-        (_encoded("JPEG"), "RGB"),
-        (_encoded("JPEG", "L"), "L"),
-        (_encoded("JPEG", "CMYK"), "RGB"),
-        (_encoded("GIF", "P"), "RGB"),
-        (_encoded("BMP"), "RGB"),
-        (_encoded("WEBP"), "RGB"),
-        (_encoded("WEBP", "RGBA", lossless=True), "RGBA"),
-        (_encoded("PNG", size=(1, 1)), "RGB"),
-    ],
-)
-def test_serve_bytes_takes_formats(serve_bytes, content, mode):
-    with Image.open(io.BytesIO(content)) as source:
-        (enlarged,) = serve_bytes(content)
-        assert enlarged.size == (4 * source.width, 4 * source.height)
-    assert enlarged.mode == mode
-
-
-def test_serve_bytes_of_different_sizes_at_once(serve_bytes):
-    contents = [_encoded("PNG", size=(9, 8)), _encoded("JPEG", "L", size=(30, 5))]
-    together = serve_bytes(*contents)
-    assert [i.size for i in together] == [(36, 32), (120, 20)]
-    for content, image in zip(contents, together, strict=True):
-        assert np.array_equal(np.asarray(serve_bytes(content)[0]), np.asarray(image))
-
-
-def test_serve_bytes_has_no_halo_around_opaque_pixels(serve_bytes):
-    y, x = np.mgrid[:48, :48]
-    inside = (y - 24) ** 2 + (x - 24) ** 2 < 200
-    rgba = np.where(inside[..., None], [200, 30, 30, 255], [0, 255, 0, 0]).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(rgba).save(file, "PNG")
-    shown = np.asarray(serve_bytes(file.getvalue())[0]).astype(int)
-    assert np.abs(shown[shown[..., 3] > 0][:, :3] - [200, 30, 30]).max() < 20
-    assert shown[:20, :, 3].max() == 0
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "Input is empty"),
-        (b"not an image", "Unknown image file format"),
-        (_encoded("PNG")[:60], "Invalid PNG"),
-        (_encoded("JPEG")[:300], "JPEG"),
-        (_encoded("WEBP")[:60], "WebP"),
-        (_encoded("PNG")[:10], "expected an image of 1 to 20000 pixels"),
-        *(
-            (_encoded(f, m, (201, 100), **o), "expected an image of 1 to 20000 pixels, received")
-            for f, m, o in (
-                ("PNG", "1", {}), ("JPEG", "L", {}), ("GIF", "P", {}), ("BMP", "RGB", {}),
-                ("WEBP", "RGB", {}), ("WEBP", "RGBA", {}), ("WEBP", "RGB", {"lossless": True}),
-            )
-        ),
-    ],
-)  # fmt: skip
-def test_serve_bytes_refuses(serve_bytes, content, message):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        serve_bytes(content)
-
-
-def test_size_is_checked_before_pixels_are_decoded(serve_bytes):
-    """The header of a PNG of 65535 x 65535 pixels, with nothing behind it."""
-    content = bytearray(_encoded("PNG"))
-    content[16:24] = (65535).to_bytes(4, "big") * 2
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[65535\] \[x\] \[65535\]"):
-        serve_bytes(bytes(content))
-
-
-def test_warmup_requests_are_prediction_logs(exported):
-    logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
-    path = exported[0].path / "assets.extra" / "tf_serving_warmup_requests"
-    seen = []
-    signatures = tf.saved_model.load(str(exported[0].path)).signatures
-    for record in tf.data.TFRecordDataset(str(path)):
-        request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
-        assert request.model_spec.name == "x4-feature"
-        ((name, tensor),) = request.inputs.items()
-        signature = request.model_spec.signature_name
-        signatures[signature](**{name: tf.constant(tf.make_ndarray(tensor))})
-        seen.append(signature)
-    assert seen == ["serving_default", "serve_bytes", "upscale"]
-
-
-# --- writing ---
 
 
 def test_versions_grow_and_a_polling_reader_never_sees_half(tmp_path, photographs):

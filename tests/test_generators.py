@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_perceptual import generators
-from keras_perceptual.layers import DepthToSpace
 
-ADDONS = np.load(Path(__file__).parent / "golden" / "addons.npz")
 SMALL = {
     "johnson": {"channels": 8, "blocks": 2},
     "subpixel": {"channels": 8, "blocks": 2},
@@ -93,26 +89,6 @@ def test_johnson_stays_in_range(rng):
     assert sr.max() <= 255
 
 
-def test_depth_to_space_by_hand():
-    inputs = np.arange(12, dtype=np.float32).reshape(1, 1, 1, 12)
-    expected = [[[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]]
-    layer = DepthToSpace(2)
-    assert np.asarray(layer(inputs)).tolist() == expected
-    assert layer.compute_output_shape((None, 5, None, 12)) == (None, 10, None, 3)
-    assert DepthToSpace.from_config(layer.get_config()).scale == 2
-    with pytest.raises(ValueError, match="multiple of 4"):
-        layer.compute_output_shape((1, 1, 1, 7))
-    with pytest.raises(ValueError, match="at least 2"):
-        DepthToSpace(1)
-
-
-def test_depth_to_space_without_tensorflow(rng, monkeypatch):
-    inputs = rng.normal(size=(2, 3, 4, 27)).astype(np.float32)
-    with_tensorflow = np.asarray(DepthToSpace(3)(inputs))
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert np.array_equal(np.asarray(DepthToSpace(3).call(inputs)), with_tensorflow)
-
-
 def test_unknown_generator_and_scale():
     with pytest.raises(ValueError, match="received 'unet'"):
         generators.build("unet")
@@ -120,13 +96,3 @@ def test_unknown_generator_and_scale():
         generators.johnson(3)
     with pytest.raises(ValueError, match="received 1"):
         generators.subpixel(1)
-
-
-def test_group_normalization_stands_in_for_instance_normalization():
-    """For the style networks to come: what tensorflow-addons gave is in Keras."""
-    layer = keras.layers.GroupNormalization(groups=-1, epsilon=float(ADDONS["epsilon"]))
-    layer.build(ADDONS["features"].shape)
-    layer.set_weights([ADDONS["gamma"], ADDONS["beta"]])
-    np.testing.assert_allclose(
-        layer(ADDONS["features"]), ADDONS["instance_normalization"], atol=1e-5
-    )

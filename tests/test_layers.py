@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_perceptual.layers import DepthToSpace, HistogramMatching
+from keras_perceptual.postprocess import match_histograms
+
+from .test_postprocess import _cases
+
+ADDONS = np.load(Path(__file__).parent / "golden" / "addons.npz")
+
+
+def test_depth_to_space_by_hand():
+    inputs = np.arange(12, dtype=np.float32).reshape(1, 1, 1, 12)
+    expected = [[[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]]
+    layer = DepthToSpace(2)
+    assert np.asarray(layer(inputs)).tolist() == expected
+    assert layer.compute_output_shape((None, 5, None, 12)) == (None, 10, None, 3)
+    assert DepthToSpace.from_config(layer.get_config()).scale == 2
+    with pytest.raises(ValueError, match="multiple of 4"):
+        layer.compute_output_shape((1, 1, 1, 7))
+    with pytest.raises(ValueError, match="at least 2"):
+        DepthToSpace(1)
+
+
+def test_depth_to_space_without_tensorflow(rng, monkeypatch):
+    inputs = rng.normal(size=(2, 3, 4, 27)).astype(np.float32)
+    with_tensorflow = np.asarray(DepthToSpace(3)(inputs))
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert np.array_equal(np.asarray(DepthToSpace(3).call(inputs)), with_tensorflow)
+
+
+@pytest.mark.parametrize("name", _cases())
+def test_layer_equals_postprocess(name):
+    image, reference = _cases()[name]
+    matched = HistogramMatching()(image[None].astype("float32"), reference[None])
+    assert np.array_equal(np.asarray(matched)[0], match_histograms(image, reference))
+
+
+def test_layer_treats_each_image_of_a_batch_alone(rng):
+    images_ = rng.integers(0, 256, (4, 20, 24, 3), dtype=np.uint8) // np.uint8([1, 2, 3])
+    references = rng.integers(0, 256, (4, 10, 12, 3), dtype=np.uint8)
+    references[1] //= 3
+    references[2] = 7
+    matched = np.asarray(HistogramMatching()(images_, references))
+    expected = [match_histograms(i, r) for i, r in zip(images_, references, strict=True)]
+    difference = np.abs(matched - np.array(expected, int))
+    assert difference.max() <= 1  # where float32 and float64 round a tie apart
+    assert np.mean(difference > 0) < 0.02
+
+
+def test_layer_rounds_and_clips_first():
+    image = np.float32([-5, 0.4, 0.6, 254.5, 300]).reshape(1, 1, 5, 1)
+    same = HistogramMatching()(image, image)
+    assert np.asarray(same).ravel().tolist() == [0, 0, 1, 254, 255]
+
+
+def test_layer_is_part_of_a_model_that_loads_in_safe_mode(tmp_path, rng):
+    inputs = [keras.Input((None, None, 3)), keras.Input((None, None, 3))]
+    model = keras.Model(inputs, HistogramMatching(name="match")(*inputs))
+    model.save(tmp_path / "a.keras")
+    loaded = keras.saving.load_model(tmp_path / "a.keras", safe_mode=True)
+    image, reference = rng.uniform(0, 255, (2, 1, 9, 8, 3)).astype(np.float32)
+    assert np.array_equal(
+        np.asarray(model([image, reference])), np.asarray(loaded([image, reference]))
+    )
+
+
+def test_group_normalization_stands_in_for_instance_normalization():
+    """For the style networks to come: what tensorflow-addons gave is in Keras."""
+    layer = keras.layers.GroupNormalization(groups=-1, epsilon=float(ADDONS["epsilon"]))
+    layer.build(ADDONS["features"].shape)
+    layer.set_weights([ADDONS["gamma"], ADDONS["beta"]])
+    np.testing.assert_allclose(
+        layer(ADDONS["features"]), ADDONS["instance_normalization"], atol=1e-5
+    )

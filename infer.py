@@ -117,16 +117,17 @@ def main(argv: list[str] | None = None) -> int:
     if wrong := _check(jobs):
         parser.error(wrong)
 
-    for source, target in tqdm(jobs, unit="image", disable=len(jobs) < 2):
+    for source, target in tqdm(jobs, unit="image", disable=len(jobs) < 2 or None):
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tqdm(total=1.0, desc=source.name, leave=False, disable=len(jobs) > 1) as bar:
+            with tqdm(
+                total=1.0, desc=source.name, leave=False, disable=len(jobs) > 1 or None
+            ) as bar:
                 result = upscaler.upscale_file(source, target, partial(_advance, bar))
             height, width = result.pixels.shape[:2]
             tqdm.write(f"{target} ({width}x{height}, {upscaler.name})")
             if arguments.compare:
                 tqdm.write(str(_compare(source, target, upscaler)))
-        except (images.ImageError, EngineError, OSError) as error:
+        except (images.ImageError, EngineError) as error:
             tqdm.write(f"infer.py: {error}", file=sys.stderr)
             failures += 1
     return 1 if failures else 0

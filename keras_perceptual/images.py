@@ -20,6 +20,7 @@ __all__ = [
     "fill_transparent",
     "list_images",
     "read",
+    "writable_format",
     "write",
 ]
 
@@ -120,6 +121,18 @@ def _picture(image: Image.Image, name: str) -> Picture:
     return Picture(pixels, alpha, gray, icc_profile, exif.tobytes() if exif else b"")
 
 
+def writable_format(path: str | os.PathLike) -> str:
+    """Returns Pillow's name of the format that a path's ending stands for.
+
+    Raises:
+        ImageError: if the ending names no format that Pillow writes.
+    """
+    file_format = Image.registered_extensions().get(Path(path).suffix.lower(), "")
+    if file_format not in Image.SAVE:
+        raise ImageError(f"{path}: expected an ending such as .png, .jpg, .webp or .tif")
+    return file_format
+
+
 def write(path: str | os.PathLike, picture: Picture) -> None:
     """Writes a picture in the format of the path's ending, all of it or nothing.
 
@@ -127,16 +140,15 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
     picture over white.
 
     Args:
-        path: where to; an existing file is replaced once the new one is complete.
+        path: where to; an existing file is replaced once the new one is complete, and folders
+            that are missing are made.
         picture: what to write; a gray one is written with one channel.
 
     Raises:
         ImageError: if the ending names no format that Pillow writes, or writing fails.
     """
     path = Path(path)
-    file_format = Image.registered_extensions().get(path.suffix.lower(), "")
-    if file_format not in Image.SAVE:
-        raise ImageError(f"{path}: expected an ending such as .png, .jpg, .webp or .tif")
+    file_format = writable_format(path)
     image = Image.fromarray(picture.pixels)
     if picture.gray:
         image = Image.fromarray(np.rint(picture.pixels.mean(axis=2)).astype(np.uint8))
@@ -157,6 +169,7 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
     elif file_format == "WEBP":
         options.update(quality=95)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as beside:
             image.save(beside, file_format, **options)
     except (OSError, ValueError) as error:

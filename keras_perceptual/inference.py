@@ -159,6 +159,7 @@ class Upscaler:
         """
         if Path(target).exists() and os.path.samefile(source, target):
             raise images.ImageError(f"{target}: is the input; name another output")
+        images.writable_format(target)  # raises now rather than after the work
         result = self.upscale_picture(images.read(source), progress)
         images.write(target, result)
         return result

@@ -155,19 +155,13 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
         seed=recipe.seed,
         workers=sources.workers,
     )
-    network = None
-    feature_layers = tuple(n.partition(":")[2] for n in recipe.loss if n.startswith("feature:"))
-    if feature_layers:
-        network = loss_network.load(sources.loss_network, feature_layers, sources.vgg_weights)
-    features = list(network.output) if network else []
-    lacking = {f"feature:{layer}" for layer in feature_layers if layer not in features}
-    loss = {name: weight for name, weight in recipe.loss.items() if name not in lacking}
+    checkpoint = out / "checkpoint.weights.h5"
+    loss = _loss(recipe, sources)
     config = {"scale": recipe.scale, "channels": recipe.channels, "blocks": recipe.blocks}
     generator = generators.build(recipe.generator, **config)
-    started = {"from": recipe.start, "layers": []}
-    if recipe.start and resumed is None:
-        started["layers"] = transfer(load_generator(recipe.start), generator)
-    trainer = PerceptualTrainer(generator, PerceptualLoss(loss, recipe.scale, network))
+    if recipe.start and not checkpoint.exists():
+        transfer(load_generator(recipe.start), generator)
+    trainer = PerceptualTrainer(generator, loss)
     trainer.compile(
         optimizer=_optimizer(recipe),
         # XLA's convolutions are several times slower than oneDNN's on a CPU.
@@ -179,53 +173,36 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     # What is validated and saved: the average of the weights, in float32 whatever the precision.
     keras.config.set_dtype_policy("float32")
     result = generators.build(recipe.generator, **config)
-    checkpoint = out / "checkpoint.weights.h5"
     about = {
         "recipe": recipe.to_dict(),
         "sources": vars(sources),
         "photographs": {"training": len(training_paths), "validation": len(validation_paths)},
-        "loss_network": network
-        and {
-            "name": network.name,
-            "sha256": loss_network.sha256(network),
-            "layers": features,
-        },
-        "start": started,
-        "parameters": generator.count_params(),
-        "versions": {
-            "keras_perceptual": keras_perceptual.__version__,
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-            "backend": keras.backend.backend(),
-        },
+        **_about(trainer),
     }
     if resumed is None:
         out.mkdir(parents=True, exist_ok=True)
         with images.atomic_path(out / "recipe.json") as beside:
             beside.write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-    else:
-        if resumed["loss_network"] != about["loss_network"]:
-            raise TrainingError(
-                f"{out}: was trained against {resumed['loss_network']}, "
-                f"received {about['loss_network']}"
-            )
-        if checkpoint.exists():
-            trainer.load_weights(checkpoint)
-    steps_done = trainer.step
-    epochs = math.ceil(recipe.steps / recipe.epoch_steps)
-    history = callbacks.History(out / "history.csv", keep=steps_done)
-    if steps_done < recipe.steps:
+    elif resumed["loss_network"] != about["loss_network"]:
+        raise TrainingError(
+            f"{out}: was trained against {resumed['loss_network']}, "
+            f"received {about['loss_network']}"
+        )
+    elif checkpoint.exists():
+        trainer.load_weights(checkpoint)
+    done = trainer.step
+    history = callbacks.History(out / "history.csv", keep=done)
+    if done < recipe.steps:
         trainer.fit(
-            patches.batches(steps_done),
+            patches.batches(done),
             steps_per_epoch=min(recipe.epoch_steps, recipe.steps),
-            initial_epoch=steps_done // recipe.epoch_steps,
-            epochs=epochs,
+            initial_epoch=done // recipe.epoch_steps,
+            epochs=math.ceil(recipe.steps / recipe.epoch_steps),
             shuffle=False,
             verbose=0,
             callbacks=[
                 callbacks.Guard(recipe.steps, checkpoint),
-                callbacks.Progress(steps_done, recipe.steps),
+                callbacks.Progress(done, recipe.steps),
                 callbacks.Validation(
                     validation_paths, result, recipe.scale, recipe.blur, out, checkpoint
                 ),
@@ -236,6 +213,36 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     if patches.too_small:
         logger.warning("%d photographs were too small and skipped", len(patches.too_small))
     return history.rows[-1]
+
+
+def _loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
+    """Builds the recipe's loss, less what the loss network that could be had has no layer for."""
+    layers = {n: n.partition(":")[2] for n in recipe.loss if n.startswith("feature:")}
+    if not layers:
+        return PerceptualLoss(recipe.loss, recipe.scale)
+    network = loss_network.load(sources.loss_network, tuple(layers.values()), sources.vgg_weights)
+    weights = {n: w for n, w in recipe.loss.items() if layers.get(n) in (None, *network.output)}
+    return PerceptualLoss(weights, recipe.scale, network)
+
+
+def _about(trainer: PerceptualTrainer) -> dict:
+    network = trainer.perceptual_loss.loss_network
+    return {
+        "loss_network": network
+        and {
+            "name": network.name,
+            "sha256": loss_network.sha256(network),
+            "layers": list(network.output),
+        },
+        "parameters": trainer.generator.count_params(),
+        "versions": {
+            "keras_perceptual": keras_perceptual.__version__,
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "backend": keras.backend.backend(),
+        },
+    }
 
 
 def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:

@@ -117,6 +117,7 @@ def test_engines_models_and_no_histogram_match(run_script, folder):
         (["low.png", "-o", "low.png/out"], 1, "low.png"),
         (["empty"], 1, "found none"),
         (["missing"], 1, "no such file"),
+        (["missing", "-o", "new/folder/"], 1, "no such file"),
         (["low.png", "--threads", "0"], 2, "threads"),
         ([], 2, "required"),
     ],
@@ -129,7 +130,7 @@ def test_what_goes_wrong_is_one_line_and_writes_nothing(
     assert result.returncode == status, result.stderr
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
-    assert _files(folder) == ["low.png"]
+    assert sorted(p.name for p in folder.iterdir()) == ["empty", "low.png"]
 
 
 def test_a_link_to_the_input_is_the_input(run_script, folder):

@@ -127,6 +127,19 @@ def test_resuming_a_finished_run_does_nothing(tmp_path, sources):
     assert (tmp_path / "model.keras").read_bytes() == before
 
 
+def test_a_run_killed_before_its_first_checkpoint_starts_as_it_should(tmp_path, sources):
+    start = generators.subpixel(4, channels=8, blocks=1)
+    start.save(tmp_path / "start.keras")
+    recipe = _recipe(start=str(tmp_path / "start.keras"), learning_rate=1e-12, steps=5)
+    training.train(recipe, sources, tmp_path / "run")
+    for name in ("checkpoint.weights.h5", "history.csv", "model.keras"):
+        (tmp_path / "run" / name).unlink()
+    training.resume(tmp_path / "run")
+    model = training.load_generator(str(tmp_path / "run" / "model.keras"))
+    for a, b in zip(model.get_weights(), start.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_resuming_what_is_no_run(tmp_path):
     with pytest.raises(training.TrainingError, match="expected the recipe of a run"):
         training.resume(tmp_path)

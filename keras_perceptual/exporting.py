@@ -69,7 +69,8 @@ class Exporter:
         """Writes the next version of `out/<model>/`, as `save_serving` does.
 
         Raises:
-            ExportError: if it differs from the Keras model by more than a level.
+            ExportError: if it differs from the Keras model by more than a level, or cannot be
+                written.
         """
         agreements = []
 
@@ -93,7 +94,7 @@ class Exporter:
 
         Raises:
             ExportError: if it cannot be converted, or is not quantised and differs from the Keras
-                model by more than a level.
+                model by more than a level, or cannot be written.
         """
         content = to_tflite(
             self.generator, self.histogram_match, quantize, self.photographs, fixed_size
@@ -105,9 +106,12 @@ class Exporter:
         if fixed_size:
             suffix += f"-{fixed_size[0]}x{fixed_size[1]}"
         path = self.out / f"{self.name}{suffix}.tflite"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with images.atomic_path(path) as beside:
-            beside.write_bytes(content)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with images.atomic_path(path) as beside:
+                beside.write_bytes(content)
+        except OSError as error:
+            raise ExportError(f"{path}: cannot be written: {error.strerror}") from None
         return Exported(path, len(content), agreement)
 
     def _checked(
@@ -224,14 +228,20 @@ def save_serving(
 
     Returns:
         The version's folder. It appears whole: a server that polls never sees half of it.
+
+    Raises:
+        ExportError: if it cannot be written; nothing is left behind.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Not an integer, so a server that polls passes over it.
+        beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    except OSError as error:
+        raise ExportError(f"{folder}: cannot be written: {error.strerror}") from None
     levels = tf.TensorSpec([None, None, None, 3], tf.uint8, "lr")
     floats = tf.TensorSpec([None, None, None, 3], tf.float32, "lr")
     strings = tf.TensorSpec([None], tf.string, "image_bytes")
     serve_bytes = signatures.serve_bytes(generator, scale, histogram_match, pixel_limit)
-    # Not an integer, so a server that polls passes over it.
-    beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     try:
         _save(
             str(beside),
@@ -249,6 +259,8 @@ def save_serving(
         check(beside)
         beside.chmod(0o755)
         return _rename_to_next_version(beside, folder)
+    except OSError as error:
+        raise ExportError(f"{folder}: cannot be written: {error.strerror}") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -271,4 +283,9 @@ def _save(folder: str, generator: keras.Model, endpoints: dict[str, tuple]) -> N
     archive.track(generator)
     for name, (function, spec) in endpoints.items():
         archive.add_endpoint(name, function, [spec])
-    archive.write_out(folder, verbose=False)
+    try:
+        archive.write_out(folder, verbose=False)
+    except tf.errors.OpError as error:
+        # A full disk is one: a path and, behind a semicolon, the reason.
+        reason = error.message.rpartition("; ")[2]
+        raise ExportError(f"{folder}: cannot be written: {reason}") from None

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_perceptual.postprocess import histogram, look_up, matching_table
+from keras_perceptual.quiet import quiet_stderr
 from keras_perceptual.resampling import to_uint8
 
 __all__ = ["Agreement", "Signatures", "compare", "open_saved_model", "open_tflite"]
@@ -49,7 +50,9 @@ def open_tflite(content: bytes) -> Signatures:
     """Opens a .tflite file's bytes."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+    with quiet_stderr():
+        interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
     runners = [interpreter.get_signature_runner(n) for n in ("serving_default", "upscale")]
     return Signatures(*(lambda lr, run=run: run(lr=lr)["sr"] for run in runners))
 

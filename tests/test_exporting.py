@@ -136,13 +136,23 @@ def test_compare_sees_a_wrong_artefact(generator, photographs):
     assert agreement.psnr < 40
 
 
-def test_a_full_disk_leaves_nothing(tmp_path, photographs, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("keras_perceptual.warmup.write", OSError(28, "No space left on device")),
+        (
+            "tensorflow.saved_model.save",
+            tf.errors.ResourceExhaustedError(None, None, "variables; No space left on device"),
+        ),
+    ],
+)
+def test_a_full_disk_leaves_nothing(tmp_path, photographs, monkeypatch, place, error):
     def full(*arguments, **kwargs):
-        raise OSError(28, "No space left on device")
+        raise error
 
     exporter = Exporter("x4-feature", tmp_path, photographs[:1])
-    monkeypatch.setattr(exporting.warmup, "write", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(place, full)
+    with pytest.raises(ExportError, match=r"cannot be written: .*No space left on device$"):
         exporter.saved_model()
     assert not list((tmp_path / "x4-feature").iterdir())
 

@@ -83,23 +83,29 @@ def subpixel(scale: int = 4, channels: int = 48, blocks: int = 7) -> keras.Model
     if scale < 2:
         raise ValueError(f"expected a scale of at least 2 for subpixel, received {scale}")
 
-    def conv(filters, name, gain=2.0, activation=None):
-        # Small last convolutions make every block begin near the identity: large learning
-        # rates then work without normalisation.
-        init = keras.initializers.VarianceScaling(gain, "fan_in")
+    def conv(x, filters, name, gain=2.0, activation=None):
+        # He's variance, which is gain 2. Small last convolutions make every block begin near the
+        # identity: large learning rates then work without normalisation. (VarianceScaling itself
+        # is saved with arguments that older versions of Keras do not know.)
+        deviation = math.sqrt(gain / (9 * x.shape[-1]))
         return layers.Conv2D(
-            filters, 3, padding="same", activation=activation, kernel_initializer=init, name=name
-        )
+            filters,
+            3,
+            padding="same",
+            activation=activation,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=deviation),
+            name=name,
+        )(x)
 
     lr = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit")(lr)
-    x = head = conv(channels, "head", gain=1.0)(x)
+    x = head = conv(x, channels, "head", gain=1.0)
     for i in range(blocks):
-        y = conv(channels, f"block{i}_conv0", activation="relu")(x)
-        y = conv(channels, f"block{i}_conv1", gain=0.1)(y)
+        y = conv(x, channels, f"block{i}_conv0", activation="relu")
+        y = conv(y, channels, f"block{i}_conv1", gain=0.1)
         x = layers.Add(name=f"block{i}_add")([x, y])
     x = layers.Add(name="body_add")([x, head])
-    x = conv(3 * scale**2, "tail", gain=0.1)(x)
+    x = conv(x, 3 * scale**2, "tail", gain=0.1)
     # From here on in float32 also under mixed precision: half of it cannot hold 256 levels.
     x = layers.Rescaling(127.5, name="to_levels", dtype="float32")(x)
     repeated = layers.Concatenate(name="repeat", dtype="float32")([lr] * scale**2)

@@ -37,11 +37,20 @@ def student() -> keras.Model:
     """A network whose output has block2_conv2's stride, channels and about its receptive field."""
     rgb = keras.Input((None, None, 3), name="rgb")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit", dtype="float32")(rgb)
-    x = layers.Conv2D(24, 3, padding="same", activation="relu", name="conv0", dtype="float32")(x)
-    x = layers.Conv2D(48, 3, strides=2, padding="same", activation="relu", name="conv1")(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="conv2")(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="conv3")(x)
-    x = layers.Conv2D(128, 1, activation="relu", name="conv4")(x)
+    convolutions = (24, 3, 1, "float32"), (48, 3, 2, None), (64, 3, 1, None), (64, 3, 1, None)
+    for i, (filters, size, stride, dtype) in enumerate((*convolutions, (128, 1, 1, None))):
+        # He's, spelt out: Keras saves its own with arguments that older versions do not know.
+        deviation = (2 / (size**2 * x.shape[-1])) ** 0.5
+        x = layers.Conv2D(
+            filters,
+            size,
+            strides=stride,
+            padding="same",
+            activation="relu",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=deviation),
+            name=f"conv{i}",
+            dtype=dtype,
+        )(x)
     # VGG16's features are in the hundreds; the network's own stay near one.
     x = layers.Rescaling(FEATURE_SCALE, name=LAYER, dtype="float32")(x)
     return keras.Model(rgb, {LAYER: x}, name="distilled")

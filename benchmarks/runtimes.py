@@ -16,7 +16,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -212,7 +213,7 @@ def measure(folder: Path, threads: int, rounds: int) -> dict[str, Measured]:
         there.close()
         first = here.recv()
         if isinstance(first, str):
-            print(f"{name} is left out: {first}\n")
+            print(f"{name} is left out: {first}\n", flush=True)
         else:
             workers[name], firsts[name] = here, first
     seconds: dict[str, list[float]] = {name: [] for name in workers}
@@ -282,18 +283,23 @@ def main(argv: list[str] | None = None) -> int:
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
     for generator in arguments.generators:
         with tempfile.TemporaryDirectory() as folder:
-            with ProcessPoolExecutor(1, PROCESSES) as pool:
-                job = pool.submit(prepare, generator, Path(folder), arguments.size)
-                about, count = job.result()
-            height, width = arguments.size
-            print(f"## {generator} ({about}), LR {height}x{width}, {arguments.threads} threads\n")
             try:
+                with ProcessPoolExecutor(1, PROCESSES) as pool:
+                    job = pool.submit(prepare, generator, Path(folder), arguments.size)
+                    about, count = job.result()
                 measured = measure(Path(folder), arguments.threads, arguments.rounds)
-            except EOFError:
-                print("runtimes.py: the process of a runtime was killed", file=sys.stderr)
+            except (EOFError, BrokenProcessPool):
+                for process in active_children():
+                    process.terminate()
+                print("runtimes.py: a process was killed, for want of memory?", file=sys.stderr)
                 return 1
-            print_table(measured, count)
-            print(flush=True)
+            except OSError as error:
+                print(f"runtimes.py: {error}", file=sys.stderr)
+                return 1
+        height, width = arguments.size
+        print(f"## {generator} ({about}), LR {height}x{width}, {arguments.threads} threads\n")
+        print_table(measured, count)
+        print(flush=True)
     return 0
 
 

@@ -24,11 +24,18 @@ def _size(text: str) -> tuple[int, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Export a model: exports/MODEL/VERSION/ for TF Serving, exports/MODEL.tflite "
-        "for LiteRT. Each is compared with the Keras model on photographs before it is kept.",
+        "for LiteRT, exports/MODEL.onnx for ONNX Runtime. Each is compared with the Keras model "
+        "on photographs before it is kept.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--model", default="x4-feature", help="a shipped model or a .keras file")
-    parser.add_argument("--format", default="all", choices=("saved_model", "tflite", "all"))
+    parser.add_argument(
+        "--format",
+        default="all",
+        choices=("saved_model", "tflite", "onnx", "all"),
+        help="all is saved_model and tflite; onnx needs pip install onnx onnxruntime tf2onnx, "
+        "and is the generator without histogram matching",
+    )
     parser.add_argument("--out", type=Path, default=Path("exports"), help="folder to write to")
     parser.add_argument(
         "--quantize",
@@ -58,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if arguments.format == "saved_model" and (arguments.fixed_size or arguments.quantize != "none"):
+    tflite = arguments.format in ("tflite", "all")
+    if not tflite and (arguments.fixed_size or arguments.quantize != "none"):
         parser.error("--fixed-size and --quantize are for --format tflite")
     if arguments.pixel_limit < 1:
         parser.error(f"expected a --pixel-limit of at least 1, received {arguments.pixel_limit}")
@@ -76,8 +84,10 @@ def main(argv: list[str] | None = None) -> int:
         rows = []
         if arguments.format in ("saved_model", "all"):
             rows.append(exporter.saved_model(arguments.pixel_limit))
-        if arguments.format in ("tflite", "all"):
+        if tflite:
             rows.append(exporter.tflite(arguments.quantize, arguments.fixed_size))
+        if arguments.format == "onnx":
+            rows.append(exporter.onnx())
     except (exporting.ExportError, images.ImageError, zoo.ZooError, OSError) as error:
         print(f"export.py: {error}", file=sys.stderr)
         return 1

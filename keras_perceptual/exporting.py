@@ -1,4 +1,4 @@
-"""Models for other programs: SavedModel for TF Serving and LiteRT (TFLite). Needs TensorFlow."""
+"""Models for other programs: SavedModel for TF Serving, LiteRT, ONNX. Needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_perceptual import images, signatures, training, verification, warmup
+from keras_perceptual import images, onnx_file, signatures, training, verification, warmup
 
 __all__ = ["QUANTIZATIONS", "ExportError", "Exported", "Exporter", "save_serving", "to_tflite"]
 
@@ -41,7 +41,7 @@ class Exporter:
         model: name of a shipped model, or path of a .keras file.
         out: folder for the artefacts.
         photographs: `[H, W, 3]` uint8 LR images to compare with, and to calibrate `int8` on.
-        histogram_match: whether the artefacts match levels.
+        histogram_match: whether the artefacts match levels; an ONNX file never does.
 
     Raises:
         ZooError: if there is no such model.
@@ -105,7 +105,25 @@ class Exporter:
         suffix = "" if quantize == "none" else f"-{quantize}"
         if fixed_size:
             suffix += f"-{fixed_size[0]}x{fixed_size[1]}"
-        path = self.out / f"{self.name}{suffix}.tflite"
+        return self._written(f"{self.name}{suffix}.tflite", content, agreement)
+
+    def onnx(self) -> Exported:
+        """Writes `out/<model>.onnx`, the bare generator: it never matches levels.
+
+        Raises:
+            ExportError: if it cannot be converted, packages for it are not installed, it
+                differs from the Keras model by more than a level, or cannot be written.
+        """
+        try:
+            content = onnx_file.to_onnx(self.generator)
+        except onnx_file.OnnxError as error:
+            raise ExportError(f"{self.name}: {error}") from None
+        artefact = onnx_file.open_onnx(content)
+        agreement = self._checked(artefact, self.photographs, histogram_match=False)
+        return self._written(f"{self.name}.onnx", content, agreement)
+
+    def _written(self, name: str, content: bytes, agreement: verification.Agreement) -> Exported:
+        path = self.out / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with images.atomic_path(path) as beside:
@@ -119,10 +137,11 @@ class Exporter:
         artefact: verification.Signatures,
         photographs: list[np.ndarray],
         exact: bool = True,
+        histogram_match: bool | None = None,
     ) -> verification.Agreement:
-        agreement = verification.compare(
-            artefact, self.generator, photographs, self.histogram_match
-        )
+        if histogram_match is None:
+            histogram_match = self.histogram_match
+        agreement = verification.compare(artefact, self.generator, photographs, histogram_match)
         if exact and agreement.largest > 1:
             raise ExportError(
                 f"{self.name}: differs from the Keras model by {agreement.largest} levels, "

@@ -28,7 +28,7 @@ def test_png_round_trip(tmp_path, pixels):
 
 
 @pytest.mark.parametrize(
-    "mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB"]
+    "mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBX", "CMYK", "LAB"]
 )
 def test_every_mode_becomes_rgb(tmp_path, pixels, mode):
     through = "RGBA" if mode in ("LA", "PA") else "RGB"

@@ -168,6 +168,8 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
         options.update(quality=95, subsampling=0)
     elif file_format == "WEBP":
         options.update(quality=95)
+    elif file_format == "PNG":
+        options.update(compress_level=4)  # 2.5 times as fast as Pillow's 6, 1.5 % larger
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as beside:

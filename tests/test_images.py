@@ -27,9 +27,7 @@ def test_png_round_trip(tmp_path, pixels):
     assert not picture.gray
 
 
-@pytest.mark.parametrize(
-    "mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBX", "CMYK", "LAB"]
-)
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBX", "CMYK", "LAB"])
 def test_every_mode_becomes_rgb(tmp_path, pixels, mode):
     through = "RGBA" if mode in ("LA", "PA") else "RGB"
     source = Image.fromarray(pixels).convert(through).convert(mode)

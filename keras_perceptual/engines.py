@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from keras_perceptual.errors import first_line
 from keras_perceptual.quiet import quiet_stderr
 
 __all__ = [
@@ -69,7 +70,7 @@ class LiteRTEngine:
             raise EngineError(f"{path}: {error.strerror}") from None
         except (ValueError, RuntimeError) as error:
             raise EngineError(
-                f"{path}: expected a LiteRT model with a signature upscale: {_first_line(error)}"
+                f"{path}: expected a LiteRT model with a signature upscale: {first_line(error)}"
             ) from None
 
     def run(self, lr: np.ndarray) -> np.ndarray:
@@ -108,7 +109,7 @@ class KerasEngine:
             self._model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # zipfile, h5py and Keras each raise their own
             raise EngineError(
-                f"{path}: cannot be loaded as a Keras model: {_first_line(error)}"
+                f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
             ) from None
 
     def run(self, lr: np.ndarray) -> np.ndarray:
@@ -144,7 +145,7 @@ class SavedModelEngine:
             self._upscale = self._model.signatures["upscale"]
         except Exception as error:  # protobuf, the file system and TensorFlow raise their own
             raise EngineError(
-                f"{path}: expected a SavedModel with a signature upscale: {_first_line(error)}"
+                f"{path}: expected a SavedModel with a signature upscale: {first_line(error)}"
             ) from None
 
     def run(self, lr: np.ndarray) -> np.ndarray:
@@ -155,10 +156,6 @@ def _versions(folder: Path) -> list[int]:
     return [
         int(p.parent.name) for p in folder.glob("*/saved_model.pb") if p.parent.name.isdecimal()
     ]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 ENGINES: dict[str, Callable[[Path, int | None], Engine]] = {

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_perceptual import images, onnx_file, signatures, training, verification, warmup
+from keras_perceptual.errors import first_line
 
 __all__ = ["QUANTIZATIONS", "ExportError", "Exported", "Exporter", "save_serving", "to_tflite"]
 
@@ -203,7 +204,7 @@ def to_tflite(
         try:
             return converter.convert()
         except Exception as error:  # the converter raises its own, RuntimeError among them
-            raise ExportError(f"cannot be converted: {str(error).splitlines()[0]}") from None
+            raise ExportError(f"cannot be converted: {first_line(error)}") from None
 
 
 def _calibration(

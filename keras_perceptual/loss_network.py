@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_perceptual import zoo
+from keras_perceptual.errors import first_line
 
 __all__ = ["WEIGHTS_VARIABLE", "LossNetworkError", "load", "sha256", "vgg16"]
 
@@ -155,5 +156,6 @@ def _read_weights(full: keras.Model, path: Path, needed: list[str]) -> None:
     except LossNetworkError:
         raise
     except Exception as error:  # h5py, zipfile and Keras each raise their own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise LossNetworkError(f"{path}: does not hold VGG16's weights: {reason}") from None
+        raise LossNetworkError(
+            f"{path}: does not hold VGG16's weights: {first_line(error)}"
+        ) from None

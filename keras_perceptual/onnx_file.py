@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_perceptual.errors import first_line
 from keras_perceptual.resampling import to_uint8
 from keras_perceptual.verification import Signatures
 
@@ -57,8 +58,7 @@ def to_onnx(generator: keras.Model) -> bytes:
             generator.export(path, format="onnx", verbose=False, input_signature=[lr])
             model = onnx.load(path)
         except Exception as error:  # TensorFlow, tf2onnx and protobuf raise their own
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise OnnxError(f"cannot be converted to ONNX: {reason}") from None
+            raise OnnxError(f"cannot be converted to ONNX: {first_line(error)}") from None
     (given,), (returned,) = model.graph.input, model.graph.output
     for node in model.graph.node:
         node.output[:] = ["sr" if name == returned.name else name for name in node.output]

@@ -17,6 +17,7 @@ from keras import ops
 import keras_perceptual
 from keras_perceptual import callbacks, generators, images, loss_network, zoo
 from keras_perceptual.dataset import Patches, split
+from keras_perceptual.errors import first_line
 from keras_perceptual.losses import PerceptualLoss
 from keras_perceptual.recipes import Recipe
 
@@ -273,8 +274,9 @@ def load_generator(name: str) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, h5py and Keras each raise their own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise zoo.ZooError(f"{path}: cannot be loaded as a Keras model: {reason}") from None
+        raise zoo.ZooError(
+            f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
+        ) from None
 
 
 def transfer(source: keras.Model, target: keras.Model) -> list[str]:

@@ -7,7 +7,6 @@ doubles images.
 from __future__ import annotations
 
 import base64
-import contextlib
 import importlib.util
 import io
 import json
@@ -18,10 +17,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,10 +32,9 @@ from google.protobuf import (
 from PIL import Image
 
 from .conftest import ROOT
+from .stand_in import NEEDS_GRPC, Doubler, Serving, serve_grpc, serve_rest
 
 DEPLOY = ROOT / "deploy"
-HTTP = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "RESOURCE_EXHAUSTED": 429}
-NEEDS_GRPC = "tensorflow-serving-api is not installed"
 PROTOCOLS = ("rest", "grpc")
 
 
@@ -54,20 +48,6 @@ def _load():
 client = _load()
 
 
-class Doubler(tf.Module):
-    """A model with the signature that the client asks for."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    def serve_bytes(self, image_bytes):
-        return {"sr_bytes": tf.map_fn(self._double, image_bytes, fn_output_signature=tf.string)}
-
-    @staticmethod
-    def _double(file):
-        image = tf.io.decode_image(file, channels=3, expand_animations=False)
-        sr = tf.image.resize(image[None], 2 * tf.shape(image)[:2], "nearest")[0]
-        return tf.io.encode_png(sr)
-
-
 @pytest.fixture(scope="module")
 def signature(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports") / "x4-feature" / "1"
@@ -79,114 +59,6 @@ def signature(tmp_path_factory):
     return function
 
 
-class Serving:
-    """What TF Serving answers to a request, whatever it came by."""
-
-    def __init__(self, signature) -> None:
-        self.signature = signature
-        self.batches: list[int] = []
-        self.refusals: list[str] = []  # statuses of the next answers
-        self.delay = 0.0  # seconds
-        self.limit = 2**31  # bytes of a request
-
-    def answer(self, model, version, signature, images):
-        """Returns ("OK", PNG files) or a gRPC status and a message."""
-        self.batches.append(len(images))
-        time.sleep(self.delay)
-        if self.refusals:
-            return self.refusals.pop(0), "The batch scheduling queue is full"
-        if model != "x4-feature" or version not in (None, 1):
-            servable = f"Latest({model})" if version is None else f"Specific({model}, {version})"
-            return "NOT_FOUND", f"Servable not found for request: {servable}"
-        if signature != "serve_bytes":
-            return "INVALID_ARGUMENT", f'Serving signature key "{signature}" not found.'
-        try:
-            return "OK", self.signature(image_bytes=tf.constant(images))["sr_bytes"].numpy()
-        except tf.errors.InvalidArgumentError as error:
-            return "INVALID_ARGUMENT", error.message
-
-
-class RestHandler(BaseHTTPRequestHandler):
-    serving: Serving
-
-    def do_GET(self):
-        known = self.path == "/v1/models/x4-feature"
-        state = {"model_version_status": [{"version": "1", "state": "AVAILABLE"}]}
-        self._send(200 if known else 404, state if known else {"error": "not found"})
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if len(body) > self.serving.limit:
-            self.send_error(413)
-            return
-        path = re.fullmatch(r"/v1/models/([^/:]+)(?:/versions/(\d+))?:predict", self.path)
-        request = json.loads(body)
-        rows = [row.get("image_bytes", row)["b64"] for row in request["instances"]]
-        status, result = self.serving.answer(
-            path[1],
-            int(path[2]) if path[2] else None,
-            request["signature_name"],
-            [base64.b64decode(row, validate=True) for row in rows],
-        )
-        if status == "OK":
-            rows = [{"b64": base64.b64encode(file).decode()} for file in result]
-            self._send(200, {"predictions": rows})
-        else:
-            self._send(HTTP[status], {"error": result})
-
-    def _send(self, status, answer):
-        body = json.dumps(answer, indent=4).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with contextlib.suppress(OSError):  # the client may wait no longer
-            self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
-def _serve_rest(serving):
-    handler = type("Handler", (RestHandler,), {"serving": serving})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-
-    def stop():
-        server.shutdown()
-        server.server_close()
-
-    return server.server_address[1], stop
-
-
-def _serve_grpc(serving):
-    grpc = pytest.importorskip("grpc", reason=NEEDS_GRPC)
-    pytest.importorskip("tensorflow_serving", reason=NEEDS_GRPC)
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-    class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-        def Predict(self, request, context):  # noqa: N802
-            spec = request.model_spec
-            status, result = serving.answer(
-                spec.name,
-                spec.version.value if spec.HasField("version") else None,
-                spec.signature_name,
-                list(tf.make_ndarray(request.inputs["image_bytes"])),
-            )
-            if status != "OK":
-                context.abort(grpc.StatusCode[status], result)
-            response = predict_pb2.PredictResponse(model_spec=spec)
-            response.outputs["sr_bytes"].CopyFrom(tf.make_tensor_proto(result, tf.string))
-            return response
-
-    options = [("grpc.max_receive_message_length", serving.limit), ("grpc.so_reuseport", 0)]
-    server = grpc.server(ThreadPoolExecutor(4), options=options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Servicer(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    return port, lambda: server.stop(0).wait(10)
-
-
 @pytest.fixture(params=PROTOCOLS)
 def server(request, signature):
     """Returns a running server with `flags` for the client, and its `serving` to be tampered with.
@@ -196,7 +68,7 @@ def server(request, signature):
     protocol, limit = request.param if isinstance(request.param, tuple) else (request.param, None)
     serving = Serving(signature)
     serving.limit = limit or min(serving.limit, 2**31 - 1)
-    port, stop = (_serve_rest if protocol == "rest" else _serve_grpc)(serving)
+    port, stop = (serve_rest if protocol == "rest" else serve_grpc)(serving)
     flags = ["--server", "127.0.0.1", "--port", port, "--protocol", protocol]
     yield SimpleNamespace(serving=serving, port=port, protocol=protocol, flags=flags)
     stop()

@@ -71,8 +71,12 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.pixel_limit < 1:
         parser.error(f"expected a --pixel-limit of at least 1, received {arguments.pixel_limit}")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    with quiet_stderr():
-        from keras_perceptual import exporting
+    try:
+        with quiet_stderr():
+            from keras_perceptual import exporting
+    except ModuleNotFoundError as error:
+        print(f"export.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)
+        return 1
 
     try:
         exporter = exporting.Exporter(

@@ -77,12 +77,16 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     logging.basicConfig(format="%(message)s")
-    with quiet_stderr():
-        from keras_perceptual import training
-        from keras_perceptual.dataset import DataError
-        from keras_perceptual.images import ImageError
-        from keras_perceptual.loss_network import LossNetworkError
-        from keras_perceptual.zoo import ZooError
+    try:
+        with quiet_stderr():
+            from keras_perceptual import training
+            from keras_perceptual.dataset import DataError
+            from keras_perceptual.images import ImageError
+            from keras_perceptual.loss_network import LossNetworkError
+            from keras_perceptual.zoo import ZooError
+    except ModuleNotFoundError as error:
+        print(f"train.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)
+        return 1
 
     errors = (training.TrainingError, DataError, ImageError, LossNetworkError, ZooError)
     now = datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -20,3 +20,12 @@ def test_tool_is_content(command):
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("script", ["train.py", "export.py"])
+def test_scripts_say_what_to_install(run_script, tmp_path, script):
+    (tmp_path / "keras.py").write_text("raise ModuleNotFoundError(\"No module named 'keras'\")")
+    result = run_script(script, env={"PYTHONPATH": str(tmp_path)})
+    assert result.returncode == 1
+    expected = f"{script}: No module named 'keras'; pip install -r requirements.txt has it"
+    assert result.stderr.splitlines() == [expected]

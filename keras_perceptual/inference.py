@@ -39,7 +39,7 @@ class Upscaler:
 
     Args:
         model: name of a shipped model, or path of a model file.
-        engine: `auto`, `litert` or `keras`.
+        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
         histogram_match: whether to give the result the distribution of levels of its input, as
             the paper does.
         threads: processor cores to use; all by default.
@@ -157,10 +157,11 @@ class Upscaler:
         Raises:
             ImageError: if either file cannot be read or written, or both are the same.
         """
+        images.writable_format(target)  # raises now rather than after the work
+        picture = images.read(source)
         if Path(target).exists() and os.path.samefile(source, target):
             raise images.ImageError(f"{target}: is the input; name another output")
-        images.writable_format(target)  # raises now rather than after the work
-        result = self.upscale_picture(images.read(source), progress)
+        result = self.upscale_picture(picture, progress)
         images.write(target, result)
         return result
 

@@ -40,9 +40,6 @@ def card(name: str) -> dict:
 
 def names(scale: int | None = None) -> list[str]:
     """Returns the names of the shipped generators, those of one scale if it is given."""
-    cards = {path.parent.name: json.loads(path.read_text("utf-8")) for path in _cards()}
+    paths = sorted(_ROOT.glob("*/card.json"))
+    cards = {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}
     return [n for n, c in cards.items() if "scale" in c and scale in (None, c["scale"])]
-
-
-def _cards() -> list[Path]:
-    return sorted(_ROOT.glob("*/card.json"))

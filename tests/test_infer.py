@@ -142,6 +142,14 @@ def test_a_link_to_the_input_is_the_input(run_script, folder):
     assert (folder / "low.png").read_bytes() == before
 
 
+def test_a_missing_input_leaves_an_existing_output(run_script, folder):
+    before = (folder / "low.png").read_bytes()
+    result = run_script("infer.py", "missing.png", "-o", "low.png", cwd=folder)
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == ["infer.py: missing.png: no such file"]
+    assert (folder / "low.png").read_bytes() == before
+
+
 def test_names_of_any_script(run_script, folder):
     name = "fotografía \N{CJK UNIFIED IDEOGRAPH-5199} 'x'.png"
     (folder / "low.png").rename(folder / name)

@@ -7,7 +7,6 @@ They take turns, one image each, so that a noisy machine is noisy for all of the
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import resource
 import statistics
@@ -75,23 +74,7 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
     repeats = [-(-side // had) for side, had in zip(size, lr.shape, strict=False)]
     lr = np.tile(lr, (*repeats, 1))[: size[0], : size[1]]
     np.save(folder / "lr.npy", lr[None].astype(np.float32))
-    return about, multiply_adds(model, size)
-
-
-def multiply_adds(model: Any, size: tuple[int, int]) -> int:
-    """Counts a generator's multiply-adds for one LR image: those of its convolutions."""
-    import keras
-
-    convolutions = [layer for layer in model.layers if hasattr(layer, "kernel")]
-    outputs = keras.Model(model.input, [layer.output for layer in convolutions])
-    shapes = outputs.compute_output_shape((1, *size, 3))
-    total = 0
-    for layer, shape in zip(convolutions, shapes, strict=True):
-        # Every weight is used once a pixel: of the output, or of a transposed one's input.
-        transposed = isinstance(layer, keras.layers.Conv2DTranspose)
-        pixels = math.prod(shape[1:3]) // (math.prod(layer.strides) if transposed else 1)
-        total += math.prod(layer.kernel.shape) * pixels
-    return total
+    return about, generators.multiply_adds(model, *size)
 
 
 # --- in a process of its own: one runtime ---

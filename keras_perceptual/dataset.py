@@ -26,13 +26,15 @@ class DataError(Exception):
     """A folder that holds no photograph to train on."""
 
 
-def split(paths: list[Path], most: int = 8, seed: int = 0) -> tuple[list[Path], list[Path]]:
+def split(paths: list[Path], most: int = 8) -> tuple[list[Path], list[Path]]:
     """Sets a few photographs aside for validation.
+
+    They are the same whatever a run's seed, so that a run that starts from another's model is
+    validated on photographs that neither has seen.
 
     Args:
         paths: photographs.
         most: the largest number to set aside; at most a tenth is, and one at least.
-        seed: of the draw.
 
     Returns:
         (training, validation); both hold the one photograph where there is only one.
@@ -40,7 +42,7 @@ def split(paths: list[Path], most: int = 8, seed: int = 0) -> tuple[list[Path], 
     if len(paths) < 2:
         return paths, paths
     count = min(most, max(1, len(paths) // 10))
-    held = set(np.random.default_rng(seed).permutation(len(paths))[:count].tolist())
+    held = set(np.random.default_rng(0).permutation(len(paths))[:count].tolist())
     return (
         [path for i, path in enumerate(paths) if i not in held],
         [path for i, path in enumerate(paths) if i in held],

@@ -1,20 +1,43 @@
-"""Generators: one functional Keras model builder each.
+"""Generators: one functional Keras model builder each, and a count of what it computes.
 
 Every generator takes `lr` `[N, H, W, 3]` float32 RGB in 0..255, of any height and width, and
-returns `sr` `[N, scale H, scale W, 3]` in the same range (`subpixel` may overshoot it a little).
+returns `sr` `[N, scale H, scale W, 3]` in the same range (`johnson` within it, the others may
+overshoot it a little).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers
 
-from keras_perceptual.layers import DepthToSpace
+from keras_perceptual.layers import BicubicUpsampling, DepthToSpace, Luma
 
-__all__ = ["GENERATORS", "build", "johnson", "subpixel"]
+__all__ = ["GENERATORS", "build", "johnson", "multiply_adds", "srcnn", "subpixel"]
+
+
+def _normal(x: Any, size: int, gain: float) -> keras.initializers.Initializer:
+    """Returns normal weights of variance gain / fan-in: He's for gain 2, LeCun's for 1.
+
+    (VarianceScaling itself is saved with arguments that older versions of Keras do not know.)
+    """
+    return keras.initializers.RandomNormal(stddev=math.sqrt(gain / (size**2 * x.shape[-1])))
+
+
+def _conv(
+    x: Any, filters: int, size: int, name: str, gain: float = 2.0, activation: str | None = None
+) -> Any:
+    return layers.Conv2D(
+        filters,
+        size,
+        padding="same",
+        activation=activation,
+        kernel_initializer=_normal(x, size, gain),
+        name=name,
+    )(x)
 
 
 def johnson(scale: int = 4, channels: int = 64, blocks: int = 4) -> keras.Model:
@@ -43,18 +66,23 @@ def johnson(scale: int = 4, channels: int = 64, blocks: int = 4) -> keras.Model:
 
     lr = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit")(lr)
-    x = layers.Conv2D(channels, 9, padding="same", name="head")(x)
-    x = normalised(x, "head")
+    x = normalised(_conv(x, channels, 9, "head"), "head")
     for i in range(blocks):
-        y = layers.Conv2D(channels, 3, padding="same", name=f"block{i}_conv0")(x)
-        y = normalised(y, f"block{i}_conv0")
-        y = layers.Conv2D(channels, 3, padding="same", name=f"block{i}_conv1")(y)
+        y = normalised(_conv(x, channels, 3, f"block{i}_conv0"), f"block{i}_conv0")
+        y = _conv(y, channels, 3, f"block{i}_conv1")
         y = layers.BatchNormalization(name=f"block{i}_conv1_norm")(y)
         x = layers.Add(name=f"block{i}_add")([x, y])
     for i in range(int(math.log2(scale))):
-        x = layers.Conv2DTranspose(channels, 3, strides=2, padding="same", name=f"up{i}")(x)
+        x = layers.Conv2DTranspose(
+            channels,
+            3,
+            strides=2,
+            padding="same",
+            kernel_initializer=_normal(x, 3, 2.0),
+            name=f"up{i}",
+        )(x)
         x = normalised(x, f"up{i}")
-    x = layers.Conv2D(3, 9, padding="same", activation="tanh", name="tail")(x)
+    x = _conv(x, 3, 9, "tail", gain=1.0, activation="tanh")
     sr = layers.Rescaling(127.5, offset=127.5, name="sr", dtype="float32")(x)
     return keras.Model(lr, sr, name=f"johnson_x{scale}")
 
@@ -83,29 +111,17 @@ def subpixel(scale: int = 4, channels: int = 48, blocks: int = 7) -> keras.Model
     if scale < 2:
         raise ValueError(f"expected a scale of at least 2 for subpixel, received {scale}")
 
-    def conv(x, filters, name, gain=2.0, activation=None):
-        # He's variance, which is gain 2. Small last convolutions make every block begin near the
-        # identity: large learning rates then work without normalisation. (VarianceScaling itself
-        # is saved with arguments that older versions of Keras do not know.)
-        deviation = math.sqrt(gain / (9 * x.shape[-1]))
-        return layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            activation=activation,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=deviation),
-            name=name,
-        )(x)
-
     lr = keras.Input((None, None, 3), name="lr")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit")(lr)
-    x = head = conv(x, channels, "head", gain=1.0)
+    x = head = _conv(x, channels, 3, "head", gain=1.0)
     for i in range(blocks):
-        y = conv(x, channels, f"block{i}_conv0", activation="relu")
-        y = conv(y, channels, f"block{i}_conv1", gain=0.1)
+        # Small last convolutions make every block begin near the identity: large learning rates
+        # then work without normalisation.
+        y = _conv(x, channels, 3, f"block{i}_conv0", activation="relu")
+        y = _conv(y, channels, 3, f"block{i}_conv1", gain=0.1)
         x = layers.Add(name=f"block{i}_add")([x, y])
     x = layers.Add(name="body_add")([x, head])
-    x = conv(x, 3 * scale**2, "tail", gain=0.1)
+    x = _conv(x, 3 * scale**2, 3, "tail", gain=0.1)
     # From here on in float32 also under mixed precision: half of it cannot hold 256 levels.
     x = layers.Rescaling(127.5, name="to_levels", dtype="float32")(x)
     repeated = layers.Concatenate(name="repeat", dtype="float32")([lr] * scale**2)
@@ -114,7 +130,45 @@ def subpixel(scale: int = 4, channels: int = 48, blocks: int = 7) -> keras.Model
     return keras.Model(lr, sr, name=f"subpixel_x{scale}")
 
 
-GENERATORS: dict[str, Callable[..., keras.Model]] = {"johnson": johnson, "subpixel": subpixel}
+def srcnn(scale: int = 4, channels: int = 64, blocks: int = 1) -> keras.Model:
+    """The first convolutional network for super-resolution, which the paper compares itself with.
+
+    Works on the luma of the bicubic enlargement, at HR size. Unlike the original it adds what it
+    computes to that luma, and pads with zeros; colours are those of the enlargement.
+
+    Args:
+        scale: any integer of at least 2.
+        channels: filters of the first convolution, twice those of the others.
+        blocks: number of 5x5 convolutions between the first and the last.
+
+    Returns:
+        A functional model from `lr` to `sr`.
+
+    Raises:
+        ValueError: if `scale` is below 2.
+
+    Source: Dong et al., "Image super-resolution using deep convolutional networks", 2015, in its
+    form 9-5-5.
+    """
+    lr = keras.Input((None, None, 3), name="lr")
+    bicubic = BicubicUpsampling(scale, name="bicubic", dtype="float32")(lr)
+    x = Luma(name="luma")(bicubic)
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit")(x)
+    x = _conv(x, channels, 9, "head", activation="relu")
+    for i in range(blocks):
+        x = _conv(x, channels // 2, 5, f"map{i}", activation="relu")
+    x = _conv(x, 1, 5, "tail", gain=0.01)
+    # One of luma is 255 / 219 of red, green and blue each; added to all three by broadcasting.
+    x = layers.Rescaling(127.5 * 255 / 219, name="to_levels", dtype="float32")(x)
+    sr = layers.Add(name="sr", dtype="float32")([bicubic, x])
+    return keras.Model(lr, sr, name=f"srcnn_x{scale}")
+
+
+GENERATORS: dict[str, Callable[..., keras.Model]] = {
+    "johnson": johnson,
+    "srcnn": srcnn,
+    "subpixel": subpixel,
+}
 
 
 def build(generator: str, **config: int) -> keras.Model:
@@ -133,3 +187,26 @@ def build(generator: str, **config: int) -> keras.Model:
     if generator not in GENERATORS:
         raise ValueError(f"expected a generator of {sorted(GENERATORS)}, received {generator!r}")
     return GENERATORS[generator](**config)
+
+
+def multiply_adds(generator: keras.Model, height: int, width: int) -> int:
+    """Counts what a generator's convolutions compute for one LR image.
+
+    Args:
+        generator: a model from `lr` to `sr`.
+        height: of the LR image, in pixels.
+        width: the same.
+
+    Returns:
+        The number of multiplications, each with its addition.
+    """
+    convolutions = [layer for layer in generator.layers if hasattr(layer, "kernel")]
+    outputs = keras.Model(generator.input, [layer.output for layer in convolutions])
+    shapes = outputs.compute_output_shape((1, height, width, 3))
+    total = 0
+    for layer, shape in zip(convolutions, shapes, strict=True):
+        # Every weight is used once a pixel: of the output, or of a transposed one's input.
+        transposed = isinstance(layer, layers.Conv2DTranspose)
+        pixels = math.prod(shape[1:3]) // (math.prod(layer.strides) if transposed else 1)
+        total += math.prod(layer.kernel.shape) * pixels
+    return total

@@ -5,9 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-__all__ = ["DepthToSpace", "HistogramMatching"]
+from keras_perceptual.metrics import luma
+from keras_perceptual.resampling import imresize
+
+__all__ = ["BicubicUpsampling", "DepthToSpace", "HistogramMatching", "Luma"]
+
+
+def _depth_to_space(inputs, scale):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # Keras before 3.15 has no depth_to_space of its own
+
+        return tf.nn.depth_to_space(inputs, scale)
+    batch, height, width, depth = ops.shape(inputs)
+    channels = depth // scale**2
+    blocks = ops.reshape(inputs, (batch, height, width, scale, scale, channels))
+    rows = ops.transpose(blocks, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(rows, (batch, height * scale, width * scale, channels))
 
 
 @keras.saving.register_keras_serializable(package="keras_perceptual")
@@ -37,15 +53,7 @@ class DepthToSpace(keras.layers.Layer):
         self.scale = scale
 
     def call(self, inputs):
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf  # Keras before 3.15 has no depth_to_space of its own
-
-            return tf.nn.depth_to_space(inputs, self.scale)
-        batch, height, width, depth = ops.shape(inputs)
-        scale, channels = self.scale, depth // self.scale**2
-        blocks = ops.reshape(inputs, (batch, height, width, scale, scale, channels))
-        rows = ops.transpose(blocks, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(rows, (batch, height * scale, width * scale, channels))
+        return _depth_to_space(inputs, self.scale)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, depth = input_shape
@@ -65,6 +73,53 @@ class DepthToSpace(keras.layers.Layer):
 
 
 LEVELS = 256
+
+
+@keras.saving.register_keras_serializable(package="keras_perceptual")
+class BicubicUpsampling(keras.layers.Layer):
+    """Enlarges images as `resampling.imresize` does: a fixed convolution and DEPTH_TO_SPACE.
+
+    Resizes of `keras.ops` and TensorFlow have another kernel, and LiteRT has no bicubic one.
+
+    Args:
+        scale: an integer of at least 2.
+
+    Call arguments:
+        inputs: `[N, H, W, C]`.
+
+    Returns:
+        `[N, scale H, scale W, C]`, neither rounded nor clipped.
+    """
+
+    REACH = 2  # pixels to each side that a cubic kernel sees
+
+    def __init__(self, scale: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, inputs):
+        taps, channels = 2 * self.REACH + 1, inputs.shape[-1]
+        # The middle rows of the matrix that resizes an axis.
+        matrix = imresize(np.eye(9, dtype=np.float32), size=(9 * self.scale, 9))
+        kernel = matrix[4 * self.scale : 5 * self.scale, 4 - self.REACH : 5 + self.REACH]
+        both = np.einsum("py,qx,cd->yxcpqd", kernel, kernel, np.eye(channels, dtype=np.float32))
+        both = both.reshape(taps, taps, channels, self.scale**2 * channels)
+        x = ops.cast(inputs, "float32")
+        for axis in (1, 2):
+            x = ops.take(x, self._mirrored(ops.shape(x)[axis]), axis=axis)
+        return _depth_to_space(ops.conv(x, both, padding="valid"), self.scale)
+
+    def _mirrored(self, length):
+        """Returns the indices of an axis and what lies beside it, edge pixels repeated."""
+        indices = ops.arange(-self.REACH, length + self.REACH) % (2 * length)
+        return ops.minimum(indices, 2 * length - 1 - indices)
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        return (batch, *(side and side * self.scale for side in sides), channels)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable(package="keras_perceptual")
@@ -137,3 +192,23 @@ def _matching_table(source, reference):
 
 def _count(flags):
     return ops.sum(ops.cast(flags, "int32"), axis=2)
+
+
+@keras.saving.register_keras_serializable(package="keras_perceptual")
+class Luma(keras.layers.Layer):
+    """The Y of an RGB image, as `metrics.luma` has it.
+
+    Call arguments:
+        inputs: `[N, H, W, 3]` in 0..255.
+
+    Returns:
+        `[N, H, W, 1]` in 16..235.
+    """
+
+    def call(self, inputs):
+        inputs = ops.cast(inputs, "float32")
+        weights = ops.convert_to_tensor(luma(np.eye(3)) - 16.0, "float32")
+        return 16.0 + ops.sum(inputs * weights, axis=-1, keepdims=True)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -101,6 +101,46 @@ _PAPER = Recipe(
     decay="constant",
 )
 
+_X4_FEATURE = Recipe(
+    "x4-feature",
+    loss={"feature:block2_conv2": 1.0, "feature:block3_conv3": 1.0, "phase_bias": 5000.0},
+    start="x4-pixel",
+    steps=1000,
+    epoch_steps=100,
+    patch_size=128,
+    shrink=0.5,
+    learning_rate=2e-4,
+    ema=0.99,
+)
+_X8_PIXEL = Recipe(
+    "x8-pixel",
+    scale=8,
+    start="x4-pixel",
+    steps=4000,
+    epoch_steps=500,
+    batch_size=16,
+    patch_size=192,
+    shrink=0.5,
+    learning_rate=5e-4,
+    warmup=100,
+    clip_norm=1.0,
+    ema=0.999,
+)
+_JOHNSON_PIXEL = Recipe(
+    "x4-johnson-pixel",
+    generator="johnson",
+    channels=64,
+    blocks=4,
+    loss={"pixel_squared": 1.0},
+    steps=2500,
+    epoch_steps=250,
+    batch_size=8,
+    patch_size=144,
+    shrink=0.5,
+    warmup=100,
+    ema=0.99,
+)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -113,23 +153,40 @@ RECIPES: dict[str, Recipe] = {
             clip_norm=1.0,
             ema=0.999,
         ),
+        _X4_FEATURE,
+        _X8_PIXEL,
+        replace(
+            _X4_FEATURE, name="x8-feature", scale=8, start="x8-pixel", batch_size=4, patch_size=192
+        ),
+        replace(_X8_PIXEL, name="x2-pixel", scale=2, batch_size=8, patch_size=96),
+        replace(_X4_FEATURE, name="x2-feature", scale=2, start="x2-pixel", steps=500),
+        # What the paper compares, and compares itself with.
         Recipe(
-            "x4-feature",
-            loss={
-                "feature:block2_conv2": 1.0,
-                "feature:block3_conv3": 1.0,
-                "phase_bias": 5000.0,
-            },
-            start="x4-pixel",
-            steps=1000,
-            epoch_steps=100,
-            patch_size=128,
+            "x4-srcnn",
+            generator="srcnn",
+            channels=64,
+            blocks=1,
+            loss={"pixel_squared": 1.0},
+            steps=6000,
+            epoch_steps=500,
+            batch_size=16,
+            patch_size=96,
             shrink=0.5,
+            warmup=200,
+            ema=0.999,
+        ),
+        _JOHNSON_PIXEL,
+        replace(
+            _JOHNSON_PIXEL,
+            name="x4-johnson-feature",
+            loss={"feature:block2_conv2": 1.0},
+            start="x4-johnson-pixel",
+            steps=800,
+            epoch_steps=100,
             learning_rate=2e-4,
-            ema=0.99,
         ),
         _PAPER,
-        dataclasses.replace(_PAPER, name="paper_x8", scale=8),
+        replace(_PAPER, name="paper_x8", scale=8),
     )
 }
 
@@ -149,4 +206,4 @@ def get(name: str, **changes: Any) -> Recipe:
     """
     if name not in RECIPES:
         raise ValueError(f"expected a recipe of {sorted(RECIPES)}, received {name!r}")
-    return dataclasses.replace(RECIPES[name], **changes)
+    return replace(RECIPES[name], **changes)

@@ -145,7 +145,7 @@ def resume(out: Path) -> dict:
 def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -> dict:
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(recipe.precision)
-    training_paths, validation_paths = split(images.list_images(sources.data), seed=recipe.seed)
+    training_paths, validation_paths = split(images.list_images(sources.data))
     patches = Patches(
         training_paths,
         batch_size=recipe.batch_size,

@@ -6,9 +6,12 @@ import pytest
 import tensorflow as tf
 
 from keras_perceptual import generators
+from keras_perceptual.metrics import luma
+from keras_perceptual.resampling import imresize
 
 SMALL = {
     "johnson": {"channels": 8, "blocks": 2},
+    "srcnn": {"channels": 8, "blocks": 1},
     "subpixel": {"channels": 8, "blocks": 2},
 }
 CASES = [(name, scale) for name in generators.GENERATORS for scale in (2, 4, 8)]
@@ -67,6 +70,7 @@ def test_every_layer_has_a_name_of_its_own(generator):
         # Convolutions k*k*in*out + out; johnson's batch normalisations 4 * channels each.
         ("johnson", {}, 15616 + 8 * 36928 + 2 * 36928 + 15555 + 11 * 256),
         ("johnson", {"scale": 8}, 15616 + 8 * 36928 + 3 * 36928 + 15555 + 12 * 256),
+        ("srcnn", {}, 5248 + 51232 + 801),  # 9-5-5 of the paper, with biases
         ("subpixel", {}, 1344 + 14 * 20784 + 48 * (9 * 48 + 1)),
         ("subpixel", {"scale": 2, "channels": 64, "blocks": 4}, 1792 + 8 * 36928 + 12 * 577),
     ],
@@ -96,3 +100,38 @@ def test_unknown_generator_and_scale():
         generators.johnson(3)
     with pytest.raises(ValueError, match="received 1"):
         generators.subpixel(1)
+
+
+def test_srcnn_of_zeros_is_bicubic_and_changes_luma_only(rng):
+    model = generators.srcnn(4, channels=4)
+    weights = [np.zeros_like(w) for w in model.get_weights()]
+    model.set_weights(weights)
+    lr = rng.uniform(50, 200, (1, 6, 9, 3)).astype(np.float32)
+    bicubic = imresize(lr[0], 4)
+    np.testing.assert_allclose(np.asarray(model(lr))[0], bicubic, atol=1e-3)
+    weights[-1] += 0.1  # the last bias, of luma in units of 127.5
+    model.set_weights(weights)
+    sr = np.asarray(model(lr))[0]
+    np.testing.assert_allclose(luma(sr) - luma(bicubic), 12.75, atol=1e-3)
+    np.testing.assert_allclose(
+        sr - bicubic, np.broadcast_to((sr - bicubic)[:1, :1, :1], sr.shape), atol=1e-3
+    )
+
+
+def test_multiply_adds_of_subpixel():
+    generator = generators.build("subpixel", channels=5, blocks=2)
+    weights = 9 * (3 * 5 + 4 * 5 * 5 + 5 * 48)  # head, two blocks, tail: all at LR size
+    assert generators.multiply_adds(generator, 6, 7) == weights * 6 * 7
+
+
+def test_multiply_adds_of_johnson():
+    generator = generators.build("johnson", channels=5, blocks=1)
+    head, block, up, tail = 81 * 3 * 5, 2 * 9 * 5 * 5, 9 * 5 * 5, 81 * 5 * 3
+    # The transposed convolutions spread what they read: x1 and x2, not x2 and x4.
+    expected = (head + block + up + 4 * up + 16 * tail) * 6 * 7
+    assert generators.multiply_adds(generator, 6, 7) == expected
+
+
+def test_multiply_adds_of_srcnn():
+    expected = 16 * (81 * 8 + 25 * 8 * 4 + 25 * 4) * 6 * 7  # all at HR size
+    assert generators.multiply_adds(generators.srcnn(4, channels=8), 6, 7) == expected

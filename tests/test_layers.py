@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_perceptual.layers import DepthToSpace, HistogramMatching
+from keras_perceptual.layers import BicubicUpsampling, DepthToSpace, HistogramMatching, Luma
+from keras_perceptual.metrics import luma
 from keras_perceptual.postprocess import match_histograms
+from keras_perceptual.resampling import imresize
 
 from .test_postprocess import _cases
 
@@ -32,6 +34,25 @@ def test_depth_to_space_without_tensorflow(rng, monkeypatch):
     with_tensorflow = np.asarray(DepthToSpace(3)(inputs))
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert np.array_equal(np.asarray(DepthToSpace(3).call(inputs)), with_tensorflow)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 13)])
+def test_bicubic_upsampling_equals_imresize(rng, scale, size):
+    inputs = rng.uniform(0, 255, (2, *size, 3)).astype(np.float32)
+    layer = BicubicUpsampling(scale)
+    outputs = np.asarray(layer(inputs))
+    for image, output in zip(inputs, outputs, strict=True):
+        np.testing.assert_allclose(output, imresize(image, scale), atol=1e-3)
+    assert layer.compute_output_shape((2, None, size[1], 3)) == (2, None, size[1] * scale, 3)
+    assert BicubicUpsampling.from_config(layer.get_config()).scale == scale
+
+
+def test_luma_equals_metrics(rng):
+    inputs = rng.uniform(0, 255, (2, 4, 5, 3)).astype(np.float32)
+    outputs = np.asarray(Luma()(inputs))
+    np.testing.assert_allclose(outputs[..., 0], luma(inputs), atol=1e-4)
+    assert Luma().compute_output_shape((2, None, 5, 3)) == (2, None, 5, 1)
 
 
 @pytest.mark.parametrize("name", _cases())

@@ -23,6 +23,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, received {text!r}")
+    return share
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Enlarge photographs. photo.png becomes photo_x4.png beside it, a folder "
@@ -33,6 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, help="file, or folder, to write to")
     parser.add_argument(
         "--model", help=f"a shipped model ({', '.join(zoo.names())}) or a .tflite or .keras file"
+    )
+    parser.add_argument(
+        "--fidelity",
+        type=_share,
+        default=0.0,
+        metavar="F",
+        help="from 0, as sharp as the model is, to 1, as faithful as the one trained on pixels (0)",
     )
     parser.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
     parser.add_argument(
@@ -101,7 +118,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         model = arguments.model or default_model(arguments.scale or 4)
-        upscaler = Upscaler(model, arguments.engine, arguments.histogram_match, arguments.threads)
+        upscaler = Upscaler(
+            model,
+            arguments.engine,
+            arguments.histogram_match,
+            arguments.threads,
+            arguments.fidelity,
+        )
     except (zoo.ZooError, EngineError) as error:
         parser.error(str(error))
     if arguments.scale not in (None, upscaler.scale):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from keras_perceptual.blending import BlendError, blend_tflite, blend_weights
 from keras_perceptual.errors import first_line
 from keras_perceptual.quiet import quiet_stderr
 
 __all__ = [
     "ENGINES",
+    "Blend",
     "Engine",
     "EngineError",
     "KerasEngine",
@@ -27,8 +29,22 @@ class EngineError(Exception):
     """A model file that cannot be loaded or run."""
 
 
+class Blend(NamedTuple):
+    """A model to blend into another, weight by weight.
+
+    Args:
+        path: its file, of the same format and architecture.
+        share: of its weights, 0..1.
+    """
+
+    path: Path
+    share: float
+
+
 class Engine(Protocol):
-    """Runs a generator on a batch."""
+    """Runs a generator, in the file at `path`, on a batch."""
+
+    path: Path
 
     def run(self, lr: np.ndarray) -> np.ndarray:
         """Enlarges a batch.
@@ -48,16 +64,20 @@ class LiteRTEngine:
     Args:
         path: the file.
         threads: processor cores to use; all by default.
+        blend: what to blend into it.
 
     Raises:
         EngineError: if the file is not such a model.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        self.path = path
         try:
             content = path.read_bytes()
+            if blend:
+                content = blend_tflite(content, blend.path.read_bytes(), blend.share)
             with quiet_stderr():
                 self._interpreter = Interpreter(
                     model_content=content, num_threads=threads or os.cpu_count() or 1
@@ -67,7 +87,9 @@ class LiteRTEngine:
                 (self._output,) = self._upscale.get_output_details()
                 self.run(np.zeros((1, 8, 8, 3), np.float32))
         except OSError as error:
-            raise EngineError(f"{path}: {error.strerror}") from None
+            raise EngineError(f"{error.filename}: {error.strerror}") from None
+        except BlendError as error:
+            raise EngineError(f"{path} and {blend and blend.path}: {error}") from None
         except (ValueError, RuntimeError) as error:
             raise EngineError(
                 f"{path}: expected a LiteRT model with a signature upscale: {first_line(error)}"
@@ -86,12 +108,14 @@ class KerasEngine:
     Args:
         path: the file, loaded in safe mode.
         threads: processor cores to use, under TensorFlow; all by default.
+        blend: what to blend into it.
 
     Raises:
         EngineError: if Keras is not installed or the file is not such a model.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
+        self.path = path
         try:
             with quiet_stderr():
                 import keras
@@ -105,15 +129,27 @@ class KerasEngine:
             import tensorflow as tf
 
             tf.config.threading.set_intra_op_parallelism_threads(threads)
-        try:
-            self._model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # zipfile, h5py and Keras each raise their own
-            raise EngineError(
-                f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
-            ) from None
+        self._model = _load(path)
+        if blend:
+            weights = self._model.get_weights(), _load(blend.path).get_weights()
+            try:
+                self._model.set_weights(blend_weights(*weights, blend.share))
+            except BlendError as error:
+                raise EngineError(f"{path} and {blend.path}: {error}") from None
 
     def run(self, lr: np.ndarray) -> np.ndarray:
         return np.asarray(self._model.predict_on_batch(lr))
+
+
+def _load(path: Path) -> Any:
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # zipfile, h5py and Keras each raise their own
+        raise EngineError(
+            f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
+        ) from None
 
 
 class SavedModelEngine:
@@ -123,12 +159,17 @@ class SavedModelEngine:
         path: the folder with `saved_model.pb`, or one of version folders as TF Serving has
             them, of which the latest is taken.
         threads: processor cores to use; all by default.
+        blend: must be None: what is frozen cannot be blended.
 
     Raises:
-        EngineError: if TensorFlow is not installed or the folder is not such a model.
+        EngineError: if TensorFlow is not installed, the folder is not such a model, or a blend is
+            asked for.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
+        if blend:
+            raise EngineError("the engine saved_model cannot blend models; litert and keras can")
+        self.path = path
         try:
             with quiet_stderr():
                 import tensorflow as tf
@@ -158,7 +199,7 @@ def _versions(folder: Path) -> list[int]:
     ]
 
 
-ENGINES: dict[str, Callable[[Path, int | None], Engine]] = {
+ENGINES: dict[str, Callable[[Path, int | None, Blend | None], Engine]] = {
     "litert": LiteRTEngine,
     "keras": KerasEngine,
     "saved_model": SavedModelEngine,
@@ -166,7 +207,9 @@ ENGINES: dict[str, Callable[[Path, int | None], Engine]] = {
 _ENDINGS = {"litert": ".tflite", "keras": ".keras"}
 
 
-def open_engine(model: Path, engine: str = "auto", threads: int | None = None) -> Engine:
+def open_engine(
+    model: Path, engine: str = "auto", threads: int | None = None, blend: Blend | None = None
+) -> Engine:
     """Opens a model file, or the fitting file of a shipped model's folder.
 
     Args:
@@ -175,6 +218,7 @@ def open_engine(model: Path, engine: str = "auto", threads: int | None = None) -
         engine: `litert`, `keras` or `saved_model`; `auto` takes the one that fits the model,
             LiteRT where several do.
         threads: processor cores to use; all by default.
+        blend: what to blend into it; its path may be a shipped model's folder too.
 
     Returns:
         The engine.
@@ -189,14 +233,20 @@ def open_engine(model: Path, engine: str = "auto", threads: int | None = None) -
     if engine == "saved_model":
         if not _is_saved_model(model):
             raise EngineError(f"{model}: expected a folder with a SavedModel or versions of one")
-        return SavedModelEngine(model, threads)
+        return SavedModelEngine(model, threads, blend)
+    if blend:
+        blend = Blend(_file(blend.path, engine), blend.share)
+    return ENGINES[engine](_file(model, engine), threads, blend)
+
+
+def _file(model: Path, engine: str) -> Path:
     ending = _ENDINGS[engine]
     file = model / f"model{ending}" if model.is_dir() else model
     if not file.is_file():
         raise EngineError(f"{file}: no such model file")
     if file.suffix != ending:
         raise EngineError(f"{file}: expected a {ending} file for the engine {engine}")
-    return ENGINES[engine](file, threads)
+    return file
 
 
 def _fitting(model: Path) -> str:

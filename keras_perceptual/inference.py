@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_perceptual import images, zoo
-from keras_perceptual.engines import Engine, EngineError, open_engine
+from keras_perceptual.engines import Blend, Engine, EngineError, open_engine
 from keras_perceptual.postprocess import match_histograms
 from keras_perceptual.resampling import imresize, to_uint8
 
@@ -43,10 +43,19 @@ class Upscaler:
         histogram_match: whether to give the result the distribution of levels of its input, as
             the paper does.
         threads: processor cores to use; all by default.
+        fidelity: share, 0 to 1, of the weights of the shipped model of the same scale that was
+            trained on pixels: from sharp to faithful.
+
+    Attributes:
+        name: of the model.
+        path: its file.
+        scale: HR size over LR size.
 
     Raises:
+        ValueError: if `fidelity` is out of its range.
         ZooError: if there is no such model.
-        EngineError: if the model's file cannot be loaded or is no generator.
+        EngineError: if the model's file cannot be loaded or is no generator, or has another
+            architecture than what `fidelity` would blend into it.
     """
 
     def __init__(
@@ -55,18 +64,25 @@ class Upscaler:
         engine: str = "auto",
         histogram_match: bool = True,
         threads: int | None = None,
+        fidelity: float = 0.0,
     ) -> None:
+        if not 0 <= fidelity <= 1:
+            raise ValueError(f"expected a fidelity of 0 to 1, received {fidelity}")
         path = Path(model)
         shipped = os.fspath(model) in zoo.names()
         if not shipped and not path.suffix and not path.exists():
             zoo.folder(os.fspath(model))  # raises, and names those that ship
+        source = zoo.folder(os.fspath(model)) if shipped else path
         self._lock = threading.Lock()  # an engine has one set of buffers
-        self._engine: Engine = open_engine(
-            zoo.folder(os.fspath(model)) if shipped else path, engine, threads
-        )
+        self._engine: Engine = open_engine(source, engine, threads)
+        self.path = self._engine.path
         self.name = os.fspath(model) if shipped else path.stem
         self.histogram_match = histogram_match
         self.scale = self._measure_scale()
+        if fidelity:
+            faithful = Blend(zoo.folder(f"x{self.scale}-pixel"), fidelity)
+            self._engine = open_engine(source, engine, threads, faithful)
+            self.name += f", fidelity {fidelity:g}"
 
     def _measure_scale(self) -> int:
         probe = np.zeros((1, 8, 8, 3), np.float32)

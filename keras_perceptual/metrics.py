@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_perceptual.resampling import to_uint8
 
-__all__ = ["cross_hatch", "luma", "psnr_y", "ssim_y"]
+__all__ = ["cross_hatch", "luma", "psnr_rgb", "psnr_y", "ssim_y"]
 
 
 def luma(image: np.ndarray) -> np.ndarray:
@@ -40,9 +40,13 @@ def psnr_y(sr: np.ndarray, hr: np.ndarray, border: int = 0) -> float:
     Raises:
         ValueError: if the shapes differ or nothing is left inside the border.
     """
-    sr, hr = _luma_pair(sr, hr, border)
-    error = np.mean((sr - hr) ** 2)
-    return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
+    return _psnr(*_luma_pair(sr, hr, border))
+
+
+def psnr_rgb(sr: np.ndarray, hr: np.ndarray, border: int = 0) -> float:
+    """Peak signal-to-noise ratio over red, green and blue alike; otherwise as `psnr_y`."""
+    sr, hr = _pair(sr, hr, border)
+    return _psnr(sr.astype(np.float64), hr.astype(np.float64))
 
 
 def ssim_y(sr: np.ndarray, hr: np.ndarray, border: int = 0) -> float:
@@ -123,11 +127,22 @@ def cross_hatch(sr: np.ndarray, hr: np.ndarray, period: int, border: int = 0) ->
     return float(10 * np.log10(max(np.mean(ratios), 1e-3)))
 
 
+def _psnr(sr: np.ndarray, hr: np.ndarray) -> float:
+    error = np.mean((sr - hr) ** 2)
+    return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
+
+
 def _luma_pair(sr: np.ndarray, hr: np.ndarray, border: int) -> tuple[np.ndarray, np.ndarray]:
+    sr, hr = _pair(sr, hr, border)
+    return luma(sr), luma(hr)
+
+
+def _pair(sr: np.ndarray, hr: np.ndarray, border: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both images in 8 bits, without their borders."""
     if sr.shape != hr.shape:
         raise ValueError(f"expected images of one shape, received {sr.shape} and {hr.shape}")
     height, width = hr.shape[:2]
     if min(height, width) <= 2 * border:
         raise ValueError(f"expected more than {2 * border} pixels a side, received {hr.shape}")
     inside = slice(border, height - border), slice(border, width - border)
-    return luma(to_uint8(sr)[inside]), luma(to_uint8(hr)[inside])
+    return to_uint8(sr)[inside], to_uint8(hr)[inside]

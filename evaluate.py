@@ -1,0 +1,174 @@
+"""Judges models on benchmark sets: `python evaluate.py --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm.auto import tqdm
+
+import keras_perceptual
+from keras_perceptual import evaluation, figures, images, zoo
+from keras_perceptual.engines import ENGINES, EngineError
+from keras_perceptual.inference import Upscaler
+from keras_perceptual.quiet import quiet_stderr
+
+if TYPE_CHECKING:
+    from keras_perceptual.lpips import LPIPS
+
+ROOT = Path(__file__).parent
+BLURS = {"bicubic": 0.0, "blur-bicubic": 1.0}  # standard deviation in HR pixels, the paper's
+LPIPS_VARIABLE = "KERAS_PERCEPTUAL_LPIPS"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Judge models on benchmark sets: Markdown tables, results.json and figures. "
+        "Without arguments: every model of scale 4 on the sample photographs.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["all"],
+        help="shipped models, model files, or all that ship for the scale; bicubic is always there",
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        type=Path,
+        default=[ROOT / "data" / "samples"],
+        metavar="DIR",
+        help="sets: folders with HR/, and LRxSCALE/ where LR is not to be made from it",
+    )
+    parser.add_argument("--scale", type=int, default=4)
+    parser.add_argument("--degradation", default="bicubic", choices=BLURS)
+    parser.add_argument(
+        "--histogram-match", action=argparse.BooleanOptionalAction, default=False, help="after SR"
+    )
+    parser.add_argument("--fidelity", type=float, default=0.0, help="as for infer.py")
+    parser.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
+    parser.add_argument(
+        "--lpips",
+        metavar="FILE",
+        default=os.environ.get(LPIPS_VARIABLE),
+        help=f"LPIPS weights, or the variable {LPIPS_VARIABLE}; see docs/evaluation.md",
+    )
+    parser.add_argument("--rgb", action="store_true", help="PSNR of RGB too")
+    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR")
+    return parser
+
+
+def _versions() -> dict[str, str]:
+    packages = ("numpy", "pillow", "scikit-image", "ai-edge-litert", "keras")
+    return {
+        "keras_perceptual": keras_perceptual.__version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Returns None for infinity, the PSNR of equal images, which JSON lacks."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _judge(
+    arguments: argparse.Namespace, upscalers: dict[str, Upscaler], lpips: LPIPS | None
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Judges the models on every set, prints and writes what came of it; returns the means."""
+    scale, out = arguments.scale, arguments.out
+    models = {
+        "bicubic": evaluation.bicubic(scale),
+        **{name: upscaler.upscale for name, upscaler in upscalers.items()},
+    }
+    rows, means = {}, {}
+    for folder in arguments.data:
+        name = folder.resolve().name
+        crops = figures.Crops()
+        with tqdm(total=len(images.list_images(folder / "HR")), desc=name, unit="image") as bar:
+
+            def seen(*about, crops=crops, bar=bar):
+                crops.see(*about)
+                bar.update()
+
+            rows[name] = evaluation.evaluate(
+                models,
+                folder,
+                scale,
+                blur=BLURS[arguments.degradation],
+                lpips=lpips,
+                rgb=arguments.rgb,
+                seen=seen,
+            )
+        means[name] = {model: evaluation.mean(each) for model, each in rows[name].items()}
+        print(f"\n{name}, x{scale}\n\n{evaluation.table(means[name])}\n")
+        images.write(out / f"crops-{name}-x{scale}.png", images.Picture(crops.sheet()))
+    about = {
+        "versions": _versions(),
+        "scale": scale,
+        "degradation": arguments.degradation,
+        "histogram_match": arguments.histogram_match,
+        "fidelity": arguments.fidelity,
+        "lpips_sha256": arguments.lpips and evaluation.sha256(arguments.lpips),
+        "models": {
+            name: {"file": u.path.name, "sha256": evaluation.sha256(u.path)}
+            for name, u in upscalers.items()
+        },
+        "means": means,
+        "images": rows,
+    }
+    with images.atomic_path(out / "results.json") as beside:
+        beside.write_text(json.dumps(_finite(about), indent=2) + "\n", "utf-8")
+    return means
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    scale = arguments.scale
+    shipped = zoo.names(scale)
+    names = [n for given in arguments.models for n in (shipped if given == "all" else [given])]
+    try:
+        upscalers = {
+            name: Upscaler(
+                name, arguments.engine, arguments.histogram_match, fidelity=arguments.fidelity
+            )
+            for name in names
+        }
+    except (zoo.ZooError, EngineError, ValueError) as error:
+        parser.error(str(error))
+    for name, upscaler in upscalers.items():
+        if upscaler.scale != scale:
+            parser.error(f"{name} has scale {upscaler.scale}, received --scale {scale}")
+    try:
+        with quiet_stderr():
+            from keras_perceptual.lpips import LPIPS, LPIPSError
+    except ModuleNotFoundError as error:
+        print(f"evaluate.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)
+        return 1
+    try:
+        lpips = LPIPS(arguments.lpips) if arguments.lpips else None
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        means = _judge(arguments, upscalers, lpips)
+        if lpips:
+            plot = arguments.out / f"perception-distortion-x{scale}.png"
+            figures.perception_distortion(means, plot)
+    except (images.ImageError, EngineError, LPIPSError, OSError) as error:
+        print(f"evaluate.py: {error}", file=sys.stderr)
+        return 1
+    print(f"figures and every image's numbers: {arguments.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

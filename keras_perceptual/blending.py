@@ -1,0 +1,77 @@
+"""Blends of two models of one architecture, weight by weight."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["BlendError", "blend_tflite", "blend_weights"]
+
+
+class BlendError(Exception):
+    """Two models whose weights do not correspond."""
+
+
+def blend_weights(
+    first: list[np.ndarray], second: list[np.ndarray], share: float
+) -> list[np.ndarray]:
+    """Interpolates between two models' weights.
+
+    Args:
+        first: weights in their order.
+        second: those of a model of the same architecture.
+        share: of the second, 0..1.
+
+    Returns:
+        (1 - share) first + share second.
+
+    Raises:
+        BlendError: if the shapes differ.
+
+    Source: Wang et al., "ESRGAN: enhanced super-resolution generative adversarial networks",
+    2018, equation 4.
+    """
+    shapes = [[w.shape for w in weights] for weights in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise BlendError("expected models of one architecture, received different weights")
+    return [(1 - share) * a + share * b for a, b in zip(first, second, strict=True)]
+
+
+def blend_tflite(first: bytes, second: bytes, share: float) -> bytes:
+    """Interpolates between two .tflite files of one architecture.
+
+    Args:
+        first: content of a file.
+        second: content of the other.
+        share: of the second, 0..1.
+
+    Returns:
+        The first's content with every float32 constant blended in place.
+
+    Raises:
+        BlendError: if the files do not hold the same float32 tensors.
+    """
+    blended = bytearray(first)
+    targets, others = _constants(blended), _constants(second)
+    if list(targets) != list(others):
+        raise BlendError("expected float32 models of one architecture, received different tensors")
+    weights = blend_weights(list(targets.values()), list(others.values()), share)
+    for target, weight in zip(targets.values(), weights, strict=True):
+        target[:] = weight
+    return bytes(blended)
+
+
+def _constants(content: bytes | bytearray) -> dict[int, np.ndarray]:
+    """Returns the constant float32 tensors, as views of `content`, by the number of their buffer.
+
+    A buffer is there once however many signatures use it.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    found = {}
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for tensor in map(graph.Tensors, range(graph.TensorsLength())):
+            buffer = model.Buffers(tensor.Buffer())
+            if tensor.Type() == schema.TensorType.FLOAT32 and buffer.DataLength():
+                found[tensor.Buffer()] = buffer.DataAsNumpy().view(np.float32)
+    return found

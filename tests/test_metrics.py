@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,8 @@ from keras_perceptual.evaluation import benchmark
 from keras_perceptual.metrics import cross_hatch, luma, psnr_y, ssim_y
 from keras_perceptual.resampling import imresize
 
-from .conftest import SAMPLES
+from .conftest import ROOT, SAMPLES
+from .golden.make_lpips import pairs
 
 
 def test_luma_of_primaries():
@@ -105,6 +108,15 @@ def test_lpips_of_equal_images_is_zero_and_grows(data, rng):
     noise = rng.normal(0, 1, hr.shape)
     assert distance(hr, hr) == 0
     assert 0 < distance(hr + 5 * noise, hr) < distance(hr + 20 * noise, hr)
+
+
+def test_lpips_equals_pytorch(data):
+    from keras_perceptual.lpips import LPIPS
+
+    distance = LPIPS(data("lpips/lpips_alex_v0.1.npz"))
+    golden = json.loads((ROOT / "tests" / "golden" / "lpips.json").read_text("utf-8"))
+    ours = {name: distance(sr, hr) for name, sr, hr in pairs()}
+    assert ours == pytest.approx(golden, abs=1e-6)
 
 
 def _cat():

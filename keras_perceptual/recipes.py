@@ -21,7 +21,8 @@ class Recipe:
         channels: filters of the generator's inner convolutions.
         blocks: residual blocks of the generator.
         scale: HR size over LR size.
-        loss: loss name to weight, as `losses.PerceptualLoss` takes them.
+        loss: loss name to weight, as `losses.PerceptualLoss` takes them; `adversarial` is the
+            weight of the generator's loss against a discriminator of patches.
         start: name or path of the model to start from; empty starts at random. What does not fit
             (the last convolution, at another scale) starts at random.
         steps: optimiser steps in all.

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 import keras_perceptual
-from keras_perceptual import callbacks, generators, images, loss_network, zoo
+from keras_perceptual import adversary, callbacks, generators, images, loss_network, zoo
 from keras_perceptual.dataset import Patches, split
 from keras_perceptual.errors import first_line
 from keras_perceptual.losses import PerceptualLoss
@@ -35,13 +35,22 @@ class PerceptualTrainer(keras.Model):
     Args:
         generator: a model from `lr` to `sr`, both RGB in 0..255.
         loss: what to minimise, with its loss network.
+        adversarial: weight of the generator's loss against a discriminator that learns beside
+            it; none at 0.
     """
 
-    def __init__(self, generator: keras.Model, loss: PerceptualLoss) -> None:
+    def __init__(
+        self, generator: keras.Model, loss: PerceptualLoss, adversarial: float = 0.0
+    ) -> None:
         super().__init__(name="perceptual_trainer")
         self.generator = generator
         self.perceptual_loss = loss
-        self.term_metrics = {n: keras.metrics.Mean(_metric_name(n)) for n in loss.weights}
+        self.adversarial = adversarial
+        names = list(loss.weights)
+        if adversarial:
+            self.discriminator = adversary.discriminator()
+            names += ["adversarial", "discriminator"]
+        self.term_metrics = {n: keras.metrics.Mean(_metric_name(n)) for n in names}
 
     def call(self, lr, training=False):
         return self.generator(lr, training=training)
@@ -49,9 +58,14 @@ class PerceptualTrainer(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the weighted loss of `y_pred` (sr) against `y` (hr), and records its terms."""
         terms = self.perceptual_loss(y, y_pred)
+        total = self.perceptual_loss.total(terms)
+        if self.adversarial:
+            fooling, telling = adversary.versus(self.discriminator, y, y_pred)
+            terms.update(adversarial=fooling, discriminator=telling)
+            total += self.adversarial * fooling + telling
         for name, value in terms.items():
             self.term_metrics[name].update_state(value)
-        return self.perceptual_loss.total(terms)
+        return total
 
     if keras.backend.backend() == "tensorflow":
 
@@ -80,10 +94,10 @@ class PerceptualTrainer(keras.Model):
         """Returns the generator's weights, moving averages where the optimiser keeps them."""
         if not self.optimizer.use_ema or not self.step:
             return self.generator.get_weights()
-        latest = self.generator.get_weights()
-        self.optimizer.finalize_variable_values(self.generator.trainable_variables)
+        latest = self.get_weights()
+        self.optimizer.finalize_variable_values(self.trainable_variables)
         averaged = self.generator.get_weights()
-        self.generator.set_weights(latest)
+        self.set_weights(latest)
         return averaged
 
 
@@ -162,7 +176,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     generator = generators.build(recipe.generator, **config)
     if recipe.start and not checkpoint.exists():
         transfer(load_generator(recipe.start), generator)
-    trainer = PerceptualTrainer(generator, loss)
+    trainer = PerceptualTrainer(generator, loss, recipe.loss.get("adversarial", 0.0))
     trainer.compile(
         optimizer=_optimizer(recipe),
         # XLA's convolutions are several times slower than oneDNN's on a CPU.
@@ -218,11 +232,12 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
 
 def _loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
     """Builds the recipe's loss, less what the loss network that could be had has no layer for."""
-    layers = {n: n.partition(":")[2] for n in recipe.loss if n.startswith("feature:")}
+    weights = {n: w for n, w in recipe.loss.items() if n != "adversarial"}
+    layers = {n: n.partition(":")[2] for n in weights if n.startswith("feature:")}
     if not layers:
-        return PerceptualLoss(recipe.loss, recipe.scale)
+        return PerceptualLoss(weights, recipe.scale)
     network = loss_network.load(sources.loss_network, tuple(layers.values()), sources.vgg_weights)
-    weights = {n: w for n, w in recipe.loss.items() if layers.get(n) in (None, *network.output)}
+    weights = {n: w for n, w in weights.items() if layers.get(n) in (None, *network.output)}
     return PerceptualLoss(weights, recipe.scale, network)
 
 

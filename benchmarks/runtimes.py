@@ -1,25 +1,16 @@
 """Speed and memory of one generator in several runtimes: `python benchmarks/runtimes.py --help`.
 
-Every runtime has a process of its own, so that neither its threads nor its memory are another's.
-They take turns, one image each, so that a noisy machine is noisy for all of them.
+Every runtime has a process of its own, and they take turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -27,15 +18,10 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from keras_perceptual.quiet import quiet_stderr
+from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
 
-# What a process counts as its peak may include what its parent held when it was started: this
-# one, their parent, therefore never imports TensorFlow.
-PROCESSES = get_context("spawn")
 SAMPLES = ROOT / "data" / "samples" / "LRx4"
 MATRIX = 2048
-PAUSE = 0.05  # seconds in which the threads of the runtime before stop looking for work
-
-Run = Callable[[np.ndarray], np.ndarray]
 
 
 # --- in a process of its own: the files ---
@@ -151,70 +137,20 @@ RUNTIMES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def work(name: str, folder: Path, threads: int, parent: Connection) -> None:
-    """Runs a runtime as told through a pipe.
+# --- here: tables ---
 
-    Sends the first result, or in a line why there is none. Then for every True it receives it
-    runs once and sends the seconds; for False it sends its peak memory in MB, and ends.
-    """
+
+def measure(folder: Path, threads: int, rounds: int) -> dict[str, Timed]:
+    """Times every runtime that can be opened, and says which cannot."""
     lr = np.load(folder / "lr.npy")
-    open_runtime, *arguments = RUNTIMES[name]
-    try:
-        with quiet_stderr():
-            run = open_runtime(folder, threads, *arguments)
-            run(lr)
-        parent.send(np.asarray(run(lr)))
-    except Exception as error:  # each runtime raises its own
-        parent.send((str(error) or type(error).__name__).splitlines()[0])
-        return
-    while parent.recv():
-        start = time.perf_counter()
-        run(lr)
-        parent.send(time.perf_counter() - start)
-    unit = 1 if sys.platform == "darwin" else 1024
-    parent.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
+    contenders = {
+        name: Contender(open_runtime, (folder, threads, *arguments), lr)
+        for name, (open_runtime, *arguments) in RUNTIMES.items()
+    }
+    return take_turns(contenders, rounds)
 
 
-# --- here: turns and tables ---
-
-
-class Measured(NamedTuple):
-    """What was measured of a runtime."""
-
-    best: float  # seconds for an image
-    median: float
-    peak: float  # MB
-    difference: float  # levels, the largest from the Keras graph
-
-
-def measure(folder: Path, threads: int, rounds: int) -> dict[str, Measured]:
-    """Times every runtime that can be opened, in turns, and says which cannot."""
-    workers, firsts = {}, {}
-    for name in RUNTIMES:
-        here, there = PROCESSES.Pipe()
-        PROCESSES.Process(target=work, args=(name, folder, threads, there), daemon=True).start()
-        there.close()
-        first = here.recv()
-        if isinstance(first, str):
-            print(f"{name} is left out: {first}\n", flush=True)
-        else:
-            workers[name], firsts[name] = here, first
-    seconds: dict[str, list[float]] = {name: [] for name in workers}
-    for _ in range(rounds):
-        for name, worker in workers.items():
-            time.sleep(PAUSE)
-            worker.send(True)
-            seconds[name].append(worker.recv())
-    measured = {}
-    for name, worker in workers.items():
-        worker.send(False)
-        peak, times = worker.recv(), seconds[name]
-        off = 0.0 if name == PRODUCT else float(np.abs(firsts[name] - firsts[KERAS]).max())
-        measured[name] = Measured(min(times), statistics.median(times), peak, off)
-    return measured
-
-
-def print_table(measured: dict[str, Measured], count: int) -> None:
+def print_table(measured: dict[str, Timed], count: int) -> None:
     """Prints a Markdown table; `count` is the multiply-adds for one image."""
     product = measured.pop(PRODUCT)
     rate = 2 * MATRIX**3 / product.best / 1e9
@@ -229,10 +165,11 @@ def print_table(measured: dict[str, Measured], count: int) -> None:
     print("| --- |" + " ---: |" * 7)
     for name, runtime in measured.items():
         speed = 2 * count / runtime.best / 1e9
+        difference = np.abs(runtime.result - measured[KERAS].result).max()
         print(
             f"| {name} | {1 / runtime.best:.2f} | {1 / runtime.median:.2f} | "
             f"{measured[LITERT].best / runtime.best:.2f} | {speed:.0f} | {speed / rate:.0%} | "
-            f"{runtime.peak:.0f} | {runtime.difference:.2g} |"
+            f"{runtime.peak:.0f} | {difference:.2g} |"
         )
 
 
@@ -243,14 +180,6 @@ def _size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least 1, received {text!r}"
-        )
-    return int(text)
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Enlarge one LR image in every runtime that is installed, and compare.",
@@ -258,25 +187,17 @@ def main(argv: list[str] | None = None) -> int:
     )
     choices = ["subpixel", "johnson"]
     parser.add_argument("--size", type=_size, default="128x128", metavar="HxW", help="LR pixels")
-    parser.add_argument("--rounds", type=_positive, default=20, help="timed images a runtime")
     parser.add_argument("--generators", nargs="+", default=choices, choices=choices)
-    parser.add_argument("--threads", type=_positive, default=os.cpu_count(), help="cores to use")
+    add_flags(parser, rounds=20)
     arguments = parser.parse_args(argv)
     for library in ("OMP", "OPENBLAS", "MKL"):  # for NumPy's matrix product, in its own process
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
     for generator in arguments.generators:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                with ProcessPoolExecutor(1, PROCESSES) as pool:
-                    job = pool.submit(prepare, generator, Path(folder), arguments.size)
-                    about, count = job.result()
+                about, count = alone(prepare, generator, Path(folder), arguments.size)
                 measured = measure(Path(folder), arguments.threads, arguments.rounds)
-            except (EOFError, BrokenProcessPool):
-                for process in active_children():
-                    process.terminate()
-                print("runtimes.py: a process was killed, for want of memory?", file=sys.stderr)
-                return 1
-            except OSError as error:
+            except (KilledError, OSError) as error:
                 print(f"runtimes.py: {error}", file=sys.stderr)
                 return 1
         height, width = arguments.size

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import shutil
 import sys
@@ -18,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from keras_perceptual import images, training
-from keras_perceptual.evaluation import benchmark
+from keras_perceptual import images, training, zoo
+from keras_perceptual.evaluation import benchmark, sha256
 from keras_perceptual.exporting import to_tflite
 from keras_perceptual.inference import Upscaler
 from keras_perceptual.lpips import LPIPS
@@ -39,9 +38,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
-    run = json.loads((arguments.run / "recipe.json").read_text("utf-8"))
-    with (arguments.run / "history.csv").open(newline="") as file:
-        last = list(csv.DictReader(file))[-1]
+    run = _read(arguments.run)
+    stages = _stages(arguments.run, run, arguments.name)
     folder = ROOT / "keras_perceptual" / "zoo" / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
     with images.atomic_path(folder / "model.keras") as beside:
@@ -65,35 +63,58 @@ def main() -> None:
             each.name: benchmark(matched.upscale, each, recipe["scale"], lpips)
             for each in arguments.sets
         },
-        "recipe": recipe,
+        "recipe": {**recipe, "start": _started(recipe["start"], arguments.name)},
         "data": {"what": arguments.data, **run["photographs"]},
         "loss_network": run["loss_network"],
-        "steps": int(float(last["step"])),
-        "seconds": float(last["seconds"]),
+        "steps": sum(stage["steps"] for stage in stages),
+        "seconds": round(sum(stage["seconds"] for stage in stages), 1),
         "versions": run["versions"],
-        "sha256": {
-            file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
-            for file in ("model.keras", "model.tflite")
-        },
+        "sha256": {file: sha256(folder / file) for file in ("model.keras", "model.tflite")},
         "date": date.today().isoformat(),
-        "command": _command(recipe, vgg=run["loss_network"] is not None),
+        "command": " && ".join(stage["command"] for stage in stages),
     }
     with images.atomic_path(folder / "card.json") as beside:
         beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     print(json.dumps({k: card[k] for k in ("numbers", "numbers_histogram_matched")}, indent=2))
 
 
-def _command(recipe: dict, vgg: bool) -> str:
+def _read(run: Path) -> dict:
+    return json.loads((run / "recipe.json").read_text("utf-8"))
+
+
+def _stages(folder: Path, run: dict, name: str) -> list[dict]:
+    """Returns steps, seconds and command of the run, after those of the runs it went on from."""
+    start = run["recipe"]["start"]
+    before: list[dict] = []
+    if start.endswith(".keras"):
+        before = _stages(Path(start).parent, _read(Path(start).parent), name)
+    elif start == name:
+        before = [zoo.card(name)]
+    with (folder / "history.csv").open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    steps, seconds = int(float(last["step"])), float(last["seconds"])
+    return [*before, {"steps": steps, "seconds": seconds, "command": _command(run, name)}]
+
+
+def _started(start: str, name: str) -> str:
+    """Returns what a run started from, in words that hold on any machine."""
+    return "PREVIOUS/model.keras" if start == name or start.endswith(".keras") else start
+
+
+def _command(run: dict, name: str) -> str:
     """Returns the command that makes such a run, with what differs from the named recipe."""
+    recipe = run["recipe"]
     words = ["python train.py", "--recipe", recipe["name"], "--data", "PHOTOGRAPHS"]
-    if vgg:
+    if run["loss_network"]:
         words += ["--vgg-weights", "FILE"]
-    for name, usual in get(recipe["name"]).to_dict().items():
-        value = recipe[name]
+    for field, usual in get(recipe["name"]).to_dict().items():
+        value = recipe[field]
         if value != usual:
-            if name == "loss":
+            if field == "loss":
                 value = ",".join(f"{term}={weight:g}" for term, weight in value.items())
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            elif field == "start":
+                value = _started(value, name)
+            words += [f"--{field.replace('_', '-')}", str(value)]
     return " ".join(words)
 
 

@@ -44,25 +44,30 @@ def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]]) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def before_after(lr: np.ndarray, sr: np.ndarray, scale: int, name: str) -> np.ndarray:
+def before_after(lr: np.ndarray, sr: np.ndarray, name: str) -> np.ndarray:
     """Shows the middle of an image before and after, at one size.
 
     Args:
         lr: `[H, W, 3]` uint8.
-        sr: `[scale H, scale W, 3]` uint8.
-        scale: of the two.
+        sr: `[h, w, 3]` uint8, the whole image at any larger size.
         name: what made `sr`.
 
     Returns:
         `[h, w, 3]` uint8: pixels of LR, bicubic, and SR side by side.
     """
-    side = 640 // scale
-    top, left = (max(0, (s - side) // 2) for s in lr.shape[:2])
-    part = lr[top : top + side, left : left + side]
-    bicubic = imresize(part, scale)
-    after = sr[top * scale :, left * scale :][: bicubic.shape[0], : bicubic.shape[1]]
-    nearest = part.repeat(scale, 0).repeat(scale, 1)
-    return sheet([[("input", nearest), (f"bicubic x{scale}", bicubic), (name, after)]])
+    scale = max(sr.shape[0] / lr.shape[0], sr.shape[1] / lr.shape[1], 1.0)
+    side = [min(s, max(1, int(640 / scale))) for s in lr.shape[:2]]
+    first = [(s - part) // 2 for s, part in zip(lr.shape, side, strict=False)]
+    part = lr[first[0] : first[0] + side[0], first[1] : first[1] + side[1]]
+    box = [
+        slice(round(f * large / small), round((f + s) * large / small))
+        for f, s, small, large in zip(first, side, lr.shape, sr.shape, strict=False)
+    ]
+    after = sr[box[0], box[1]]
+    size = after.shape[1::-1]
+    nearest = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.NEAREST))
+    bicubic = imresize(part, size=after.shape[:2])
+    return sheet([[("input", nearest), ("bicubic", bicubic), (name, after)]])
 
 
 def curves(history: Sequence[Mapping[str, float]], path: Path) -> None:

@@ -1,58 +1,79 @@
-"""`Upscaler`: pictures through an engine, in tiles, with the post-process."""
+"""`Upscaler`: pictures through one model or two, to any size, with the post-process."""
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from keras_perceptual import images, zoo
-from keras_perceptual.engines import Blend, Engine, EngineError, open_engine
-from keras_perceptual.postprocess import match_histograms
-from keras_perceptual.resampling import imresize, to_uint8
+from keras_perceptual.engines import Blend, open_engine
+from keras_perceptual.passes import Pass, as_integers, as_levels, default_budget
+from keras_perceptual.postprocess import histogram, look_up, matching_table
+from keras_perceptual.resampling import RowResizer
+from keras_perceptual.streams import RowReader, Take
 
-__all__ = ["Upscaler", "default_model"]
+__all__ = ["LARGEST_SCALE", "Upscaler", "default_models"]
 
-TILE = 512
-OVERLAP = 32  # LR pixels; the shipped generators see 16 to each side
-MARGIN = 8  # mirrored LR pixels around an image, lest the generators' zero padding show
+LARGEST_SCALE = 16
+CHUNK = 64  # rows that are reduced at a time
+
+Progress = Callable[[float], None]
 
 
-def default_model(scale: int) -> str:
-    """Returns the model that a scale gets when none is named: the one trained on features.
+def default_models(scale: float) -> list[str]:
+    """Returns the models that a scale gets when none is named: those trained on features.
+
+    The next native scale up, whose result is reduced; beyond the largest x2 comes first.
+
+    Args:
+        scale: output size over input size; none is needed up to 1.
 
     Raises:
-        ZooError: if no shipped model has that scale.
+        ZooError: if no shipped models reach that scale.
     """
-    name = f"x{scale}-feature"
-    if name not in zoo.names(scale):
-        scales = sorted({zoo.card(n)["scale"] for n in zoo.names()})
-        raise zoo.ZooError(f"expected a scale of {scales}, received {scale}")
-    return name
+    if scale <= 1:
+        return []
+    native = sorted({zoo.card(n)["scale"] for n in zoo.names() if n.endswith("-feature")})
+    native = [s for s in native if f"x{s}-feature" in zoo.names(s)]
+    for s in native:
+        if scale <= s:
+            return [f"x{s}-feature"]
+    for s in native:
+        if scale <= native[0] * s:
+            return [f"x{native[0]}-feature", f"x{s}-feature"]
+    raise zoo.ZooError(f"expected a scale of at most {native[0] * native[-1]}, received {scale:g}")
 
 
 class Upscaler:
-    """Enlarges pictures with one model. Several threads may share one.
+    """Enlarges pictures. Several threads may share one.
 
     Args:
-        model: name of a shipped model, or path of a model file.
+        model: name of a shipped model, or path of a model file; without one the shipped models
+            trained on features are used, as `default_models` chooses them.
         engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
         histogram_match: whether to give the result the distribution of levels of its input, as
             the paper does.
         threads: processor cores to use; all by default.
         fidelity: share, 0 to 1, of the weights of the shipped model of the same scale that was
             trained on pixels: from sharp to faithful.
+        scale: output size over input size, 1 to 16; by default the model's own, or 4. What is not
+            native is reached by the next larger one, or two passes, and a bicubic reduction.
+        memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
 
     Attributes:
-        name: of the model.
-        path: its file.
-        scale: HR size over LR size.
+        name: of the model, or of two.
+        path: the file of the model, the last of two.
+        scale: output size over input size.
 
     Raises:
-        ValueError: if `fidelity` is out of its range.
+        ValueError: if `fidelity` or `scale` is out of its range.
         ZooError: if there is no such model.
         EngineError: if the model's file cannot be loaded or is no generator, or has another
             architecture than what `fidelity` would blend into it.
@@ -60,139 +81,283 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str | os.PathLike = "x4-feature",
+        model: str | os.PathLike | None = None,
         engine: str = "auto",
         histogram_match: bool = True,
         threads: int | None = None,
         fidelity: float = 0.0,
+        scale: float | None = None,
+        memory: int | None = None,
     ) -> None:
         if not 0 <= fidelity <= 1:
             raise ValueError(f"expected a fidelity of 0 to 1, received {fidelity}")
-        path = Path(model)
-        shipped = os.fspath(model) in zoo.names()
-        if not shipped and not path.suffix and not path.exists():
-            zoo.folder(os.fspath(model))  # raises, and names those that ship
-        source = zoo.folder(os.fspath(model)) if shipped else path
-        self._lock = threading.Lock()  # an engine has one set of buffers
-        self._engine: Engine = open_engine(source, engine, threads)
-        self.path = self._engine.path
-        self.name = os.fspath(model) if shipped else path.stem
+        if scale is not None and not 1 <= scale <= LARGEST_SCALE:
+            raise ValueError(f"expected a scale of 1 to {LARGEST_SCALE}, received {scale:g}")
         self.histogram_match = histogram_match
-        self.scale = self._measure_scale()
-        if fidelity:
-            faithful = Blend(zoo.folder(f"x{self.scale}-pixel"), fidelity)
-            self._engine = open_engine(source, engine, threads, faithful)
-            self.name += f", fidelity {fidelity:g}"
+        self.memory = memory
+        self._model, self._engine = model, engine
+        self._threads, self._fidelity = threads, fidelity
+        self._opened: dict[str, Pass] = {}
+        self._lock = threading.Lock()
+        if model is None:
+            self.scale = scale or 4
+        else:
+            self.scale = scale or self._open(os.fspath(model)).scale
+        passes = self._passes(self.scale)  # now, for its errors
+        self.name = " + ".join(each.name for each in passes) or "copy"
+        self.path = passes[-1].engine.path if passes else Path()
 
-    def _measure_scale(self) -> int:
-        probe = np.zeros((1, 8, 8, 3), np.float32)
-        shape = self._engine.run(probe).shape
-        scale = shape[1] // 8 if len(shape) == 4 else 0
-        if scale < 1 or shape != (1, 8 * scale, 8 * scale, 3):
-            raise EngineError(
-                f"{self.name}: expected a generator of RGB images, received {shape} from "
-                f"{probe.shape}"
+    def _passes(self, factor: float) -> list[Pass]:
+        """Returns the passes that reach a factor."""
+        if self._model is None:
+            return [self._open(name) for name in default_models(factor)]
+        if factor <= 1:
+            return []
+        one = self._open(os.fspath(self._model))
+        if factor > one.scale**2:
+            raise ValueError(
+                f"expected a scale of at most {one.scale**2}, two passes of {one.name}, "
+                f"received {factor:g}"
             )
-        return scale
+        return [one] if factor <= one.scale else [one, one]
+
+    def _open(self, model: str) -> Pass:
+        with self._lock:
+            if model in self._opened:
+                return self._opened[model]
+            path = Path(model)
+            shipped = model in zoo.names()
+            if not shipped and not path.suffix and not path.exists():
+                zoo.folder(model)  # raises, and names those that ship
+            source = zoo.folder(model) if shipped else path
+            name = model if shipped else path.stem
+            opened = Pass(open_engine(source, self._engine, self._threads), name)
+            if self._fidelity:
+                faithful = Blend(zoo.folder(f"x{opened.scale}-pixel"), self._fidelity)
+                engine = open_engine(source, self._engine, self._threads, faithful)
+                opened = Pass(engine, f"{name}, fidelity {self._fidelity:g}")
+            self._opened[model] = opened
+            return opened
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the (height, width) that an image gets."""
+        return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
     def upscale(
-        self, lr: np.ndarray, progress: Callable[[float], None] | None = None
+        self,
+        lr: np.ndarray,
+        progress: Progress | None = None,
+        size: tuple[int, int] | None = None,
     ) -> np.ndarray:
         """Enlarges an image.
 
         Args:
-            lr: `[H, W, 3]` uint8 RGB.
+            lr: `[H, W, 3]` RGB, or `[H, W, 4]` with opacity, uint8 or uint16.
             progress: called with the share done, up to 1, after each tile.
+            size: (height, width) of the result in pixels, instead of `scale` times that of `lr`.
 
         Returns:
-            sr: `[scale H, scale W, 3]` uint8 RGB.
+            sr: `[h, w, 3 or 4]` RGB of the same type.
 
         Raises:
             ValueError: if `lr` is anything else.
         """
-        if lr.ndim != 3 or lr.shape[2] != 3 or lr.dtype != np.uint8 or lr.size == 0:
+        known = lr.dtype in (np.uint8, np.uint16)
+        if lr.ndim != 3 or lr.shape[2] not in (3, 4) or not known or lr.size == 0:
             raise ValueError(
-                f"expected a non-empty [H, W, 3] uint8 image, received {lr.dtype} {lr.shape}"
+                "expected a non-empty [H, W, 3 or 4] uint8 or uint16 image, "
+                f"received {lr.dtype} {lr.shape}"
             )
-        around = np.pad(lr, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), "symmetric")
-        sr = np.empty((lr.shape[0] * self.scale, lr.shape[1] * self.scale, 3), np.uint8)
-        tiles = list(_tiles(*lr.shape[:2]))
-        for number, (rows, columns) in enumerate(tiles, 1):
-            outer_rows, inner_rows = _around(rows, around.shape[0])
-            outer_columns, inner_columns = _around(columns, around.shape[1])
-            tile = around[outer_rows, outer_columns][None].astype(np.float32)
-            with self._lock:
-                enlarged = to_uint8(self._engine.run(tile)[0])
-            sr[self._enlarged(rows), self._enlarged(columns)] = enlarged[
-                self._enlarged(inner_rows), self._enlarged(inner_columns)
-            ]
-            if progress:
-                progress(number / len(tiles))
-        return match_histograms(sr, lr) if self.histogram_match else sr
-
-    def _enlarged(self, part: slice) -> slice:
-        return slice(part.start * self.scale, part.stop * self.scale)
-
-    def upscale_picture(
-        self, picture: images.Picture, progress: Callable[[float], None] | None = None
-    ) -> images.Picture:
-        """Enlarges a picture, its opacity with it.
-
-        Colours under full transparency, which nobody saw, first take on those around them, so
-        that no fringe of them shows at the new edges.
-
-        Args:
-            picture: as `images.read` gives it.
-            progress: as for `upscale`.
-
-        Returns:
-            The picture at `scale` times its size.
-        """
-        if picture.alpha is None:
-            return picture.with_pixels(self.upscale(picture.pixels, progress))
-        pixels = images.fill_transparent(picture.pixels, picture.alpha)
-        alpha = to_uint8(imresize(picture.alpha.astype(np.float32), self.scale))
-        return picture.with_pixels(self.upscale(pixels, progress), alpha)
+        height, width = lr.shape[:2]
+        size = size or self.size(height, width)
+        sr = np.empty((*size, lr.shape[2]), lr.dtype)
+        stream = _Stream(self, RowReader(lr), lr.shape, lr.dtype.type, size, progress)
+        top = 0
+        for rows in stream:
+            sr[top : top + len(rows)] = rows
+            top += len(rows)
+        table = stream.table()
+        if table is not None:
+            sr[..., :3] = look_up(table, sr[..., :3])
+        return sr
 
     def upscale_file(
         self,
-        source: str | os.PathLike,
-        target: str | os.PathLike,
-        progress: Callable[[float], None] | None = None,
-    ) -> images.Picture:
-        """Enlarges an image file.
+        source: str | os.PathLike | bytes,
+        target: str | os.PathLike | BinaryIO,
+        progress: Progress | None = None,
+        *,
+        size: Callable[[int, int], tuple[int, int]] | None = None,
+        crop: tuple[int, int, int, int] | None = None,
+        frames: bool = False,
+        quality: int = 95,
+        strip_metadata: bool = False,
+    ) -> tuple[int, int]:
+        """Enlarges an image file; docs/formats.md says what becomes of each format.
+
+        Memory grows with the tile and not with the image, as far as the formats allow.
 
         Args:
-            source: the file to read.
-            target: the file to write, in the format of its ending.
+            source: the file to read, or its bytes.
+            target: the file to write, in the format of its ending, or a binary stream, which gets
+                the format of the source.
             progress: as for `upscale`.
+            size: from the image's (height, width) to the result's, instead of `scale` times.
+            crop: (x, y, width, height) in pixels of the part to enlarge.
+            frames: whether to enlarge all frames of an animation instead of the first.
+            quality: 1 to 100, of formats that lose something.
+            strip_metadata: whether to leave EXIF and XMP out.
 
         Returns:
-            The picture that was written.
+            (height, width) of what was written.
 
         Raises:
-            ImageError: if either file cannot be read or written, or both are the same.
+            ImageError: if either file cannot be read or written, they are the same, the crop lies
+                outside, or the result is too large for the format.
+            EngineError: if the model cannot run on it.
+            ValueError: if a model cannot reach the size.
         """
-        images.writable_format(target)  # raises now rather than after the work
-        picture = images.read(source)
-        if Path(target).exists() and os.path.samefile(source, target):
-            raise images.ImageError(f"{target}: is the input; name another output")
-        result = self.upscale_picture(picture, progress)
-        images.write(target, result)
+        from keras_perceptual import formats
+        from keras_perceptual.sinks import Sink
+        from keras_perceptual.sources import open_source
+
+        path = Path(target) if isinstance(target, str | os.PathLike) else None
+        form = formats.of(path) if path else None  # raises now rather than after the work
+        if path and not isinstance(source, bytes) and _same(Path(source), path):
+            raise images.ImageError(f"{path}: is the input; name another output")
+        with open_source(source) as opened:
+            form = form or opened.format
+            if frames and opened.frames > 1 and form.animated:
+                return self._upscale_frames(source, target, form, progress, size, crop, quality)
+            x, y, width, height = crop or (0, 0, opened.width, opened.height)
+            _check_crop(opened.name, (x, y, width, height), opened.width, opened.height)
+            result = (size or self.size)(height, width)
+            kind = np.uint16 if opened.bits == 16 else np.uint8
+            metadata = opened.metadata
+            if strip_metadata:
+                metadata = replace(metadata, exif=b"", xmp=None)
+            with Sink(
+                path,
+                form,
+                *result,
+                bits=opened.bits,
+                gray=opened.gray,
+                alpha=opened.alpha,
+                metadata=metadata,
+                quality=quality,
+            ) as sink:
+                take: Take = opened.take
+                if crop:
+                    take = _cropped(take, crop)
+                shape = (height, width, 3 + opened.alpha)
+                stream = _Stream(self, take, shape, kind, result, progress)
+                for rows in stream:
+                    sink.append(rows)
+                if isinstance(target, str | os.PathLike):
+                    sink.finish(stream.table())
+                else:
+                    target.write(sink.finish_bytes(stream.table()))
         return result
 
 
-def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
-    for top in range(0, height, TILE):
-        for left in range(0, width, TILE):
-            yield (
-                slice(top, min(top + TILE, height)),
-                slice(left, min(left + TILE, width)),
+def _same(source: Path, target: Path) -> bool:
+    return source.exists() and target.exists() and os.path.samefile(source, target)
+
+
+def _check_crop(name: str, crop: tuple[int, int, int, int], width: int, height: int) -> None:
+    x, y, across, down = crop
+    if min(across, down) < 1 or x + across > width or y + down > height:
+        raise images.ImageError(
+            f"{name}: expected a crop inside {width}x{height} pixels, "
+            f"received {across}x{down} at {x},{y}"
+        )
+
+
+def _cropped(take: Take, crop: tuple[int, int, int, int]) -> Take:
+    """Returns a `Take` of a part of the image that another one gives."""
+    x, y, width, _ = crop
+    above = y
+
+    def rows(count: int) -> np.ndarray:
+        nonlocal above
+        while above:
+            above -= len(take(min(above, CHUNK)))
+        return take(count)[:, x : x + width]
+
+    return rows
+
+
+class _Stream:
+    """One image on its way: rows of the result, and the counts of levels before and after."""
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        take: Take,
+        shape: tuple[int, int, int],
+        dtype: type[np.unsignedinteger],
+        size: tuple[int, int],
+        progress: Progress | None,
+    ) -> None:
+        self._upscaler, self._take = upscaler, take
+        self._shape, self._dtype, self._size = shape, dtype, size
+        self._progress = progress or (lambda done: None)
+        levels = np.iinfo(dtype).max + 1
+        self._before, self._after = (np.zeros((3, levels), np.int64) for _ in range(2))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for rows in self._enlarged():
+            self._count(self._after, rows)
+            yield rows
+
+    def table(self) -> np.ndarray | None:
+        """Returns the `[3, L]` look-up that matches the histograms, once all rows have come."""
+        if not self._upscaler.histogram_match or not self._before.any():
+            return None
+        return matching_table(self._after, self._before)
+
+    def _count(self, counts: np.ndarray, rows: np.ndarray) -> None:
+        if self._upscaler.histogram_match:
+            seen = rows[rows[..., 3] > 0] if rows.shape[2] == 4 else rows
+            counts += histogram(seen[..., :3])
+
+    def _counted(self, count: int) -> np.ndarray:
+        rows = self._take(count)
+        self._count(self._before, rows)
+        return rows
+
+    def _enlarged(self) -> Iterator[np.ndarray]:
+        height, width, channels = self._shape
+        factor = max(self._size[0] / height, self._size[1] / width)
+        passes = self._upscaler._passes(factor)
+        scale = math.prod(each.scale for each in passes)
+        exact = self._size == (height * scale, width * scale)
+        budget = (self._upscaler.memory or default_budget()) // max(1, len(passes))
+        take: Take = self._counted
+        rows: Iterator[np.ndarray] = (
+            self._counted(min(CHUNK, height - top)) for top in range(0, height, CHUNK)
+        )
+        for i, each in enumerate(passes):
+
+            def progress(done: float, i: int = i) -> None:
+                # Passes interleave: the last one's progress tells, once it has begun.
+                if i == len(passes) - 1:
+                    self._progress(done)
+
+            rows = each.rows(
+                take,
+                height,
+                width,
+                alpha=channels == 4,
+                dtype=self._dtype if exact else np.uint16,
+                budget=budget,
+                progress=progress,
             )
+            take, height, width = RowReader(rows), height * each.scale, width * each.scale
+        return rows if exact else self._reduced(rows, height, width)
 
-
-def _around(part: slice, side: int) -> tuple[slice, slice]:
-    """Returns the part with its overlap within the image and margin, and where it lies inside."""
-    first, last = part.start + MARGIN, part.stop + MARGIN
-    start, stop = max(0, first - OVERLAP), min(side, last + OVERLAP)
-    return slice(start, stop), slice(first - start, last - start)
+    def _reduced(self, rows: Iterator[np.ndarray], height: int, width: int) -> Iterator[np.ndarray]:
+        resizer = RowResizer(height, width, self._size)
+        for part in rows:
+            for top in range(0, len(part), CHUNK):
+                yield as_integers(resizer.feed(as_levels(part[top : top + CHUNK])), self._dtype)

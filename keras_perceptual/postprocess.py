@@ -1,4 +1,4 @@
-"""Histogram matching of 8-bit images, the paper's post-process (section 4.2)."""
+"""Histogram matching of 8- and 16-bit images, the paper's post-process (section 4.2)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ def histogram(image: np.ndarray) -> np.ndarray:
     """Counts the levels of each channel.
 
     Args:
-        image: `[..., C]` uint8.
+        image: `[..., C]` uint8 or uint16.
 
     Returns:
-        `[C, 256]` counts. Those of an image's parts add up to the image's own.
+        `[C, 256]` or `[C, 65536]` counts. Those of an image's parts add up to the image's own.
     """
+    levels = np.iinfo(image.dtype).max + 1
     channels = image.reshape(-1, image.shape[-1]).T
-    return np.stack([np.bincount(channel, minlength=256) for channel in channels])
+    return np.stack([np.bincount(channel, minlength=levels) for channel in channels])
 
 
 def matching_table(source: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -27,13 +28,13 @@ def matching_table(source: np.ndarray, reference: np.ndarray) -> np.ndarray:
     runs over the levels that the reference has; then to the nearest integer.
 
     Args:
-        source: `[C, 256]` counts of the image to change.
-        reference: `[C, 256]` counts of the image to resemble.
+        source: `[C, L]` counts of the image to change, of 256 or 65536 levels.
+        reference: `[C, L]` counts of the image to resemble.
 
     Returns:
-        `[C, 256]` uint8, the new level of each old one.
+        `[C, L]` uint8 or uint16, the new level of each old one.
     """
-    table = np.empty(source.shape, np.uint8)
+    table = np.empty(source.shape, np.uint8 if source.shape[1] == 256 else np.uint16)
     for channel, (s, r) in enumerate(zip(source, reference, strict=True)):
         levels = np.flatnonzero(r)
         quantiles = np.cumsum(r[levels]) / r.sum()
@@ -42,7 +43,7 @@ def matching_table(source: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def look_up(table: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Gives each level of a `[H, W, C]` uint8 image its new one by a `[C, 256]` table."""
+    """Gives each level of a `[H, W, C]` image its new one by a `[C, L]` table."""
     return np.stack([table[c][image[..., c]] for c in range(image.shape[-1])], axis=-1)
 
 
@@ -54,20 +55,24 @@ def match_histograms(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     darkens by half a level.)
 
     Args:
-        image: `[H, W, C]` uint8.
-        reference: `[h, w, C]` uint8, of any size.
+        image: `[H, W, C]` uint8 or uint16.
+        reference: `[h, w, C]` of the same type, of any size.
 
     Returns:
-        `[H, W, C]` uint8.
+        `[H, W, C]` of the same type.
 
     Raises:
-        ValueError: if either is not uint8, is empty, or the numbers of channels differ.
+        ValueError: if the types are others or differ, either is empty, or the numbers of
+            channels differ.
     """
     for each in (image, reference):
-        if each.dtype != np.uint8 or each.ndim != 3 or each.size == 0:
+        if each.dtype not in (np.uint8, np.uint16) or each.ndim != 3 or each.size == 0:
             raise ValueError(
-                f"expected a non-empty [H, W, C] uint8 image, received {each.dtype} {each.shape}"
+                "expected a non-empty [H, W, C] uint8 or uint16 image, "
+                f"received {each.dtype} {each.shape}"
             )
+    if image.dtype != reference.dtype:
+        raise ValueError(f"expected images of one type, received {image.dtype}, {reference.dtype}")
     if image.shape[-1] != reference.shape[-1]:
         raise ValueError(f"expected as many channels, received {image.shape}, {reference.shape}")
     return look_up(matching_table(histogram(image), histogram(reference)), image)

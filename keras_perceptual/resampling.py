@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-__all__ = ["crop_to_multiple", "degrade", "gaussian_blur", "imresize", "to_uint8"]
+__all__ = ["RowResizer", "crop_to_multiple", "degrade", "gaussian_blur", "imresize", "to_uint8"]
 
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
@@ -67,6 +67,45 @@ def imresize(
     for axis in sorted((0, 1), key=lambda axis: scales[axis]):
         image = _resize_axis(image, axis, size[axis], scales[axis])
     return image
+
+
+class RowResizer:
+    """Resizes an image as `imresize` does while its rows come in from the top.
+
+    Holds no more rows than the kernel sees at once. Input is floating point: nothing is rounded.
+
+    Args:
+        height: of the input, in pixels.
+        width: of the input.
+        size: output (height, width).
+    """
+
+    def __init__(self, height: int, width: int, size: tuple[int, int]) -> None:
+        self._columns = _contributions(width, size[1], size[1] / width)
+        self._weights, self._rows = _contributions(height, size[0], size[0] / height)
+        self._same = (height, width) == tuple(size)
+        self._held: np.ndarray | None = None
+        self._top = self._fed = self._given = 0
+
+    def feed(self, rows: np.ndarray) -> np.ndarray:
+        """Takes the next rows, `[n, width, C]`, and returns those output rows that are complete.
+
+        Returns:
+            `[m, size[1], C]`; m may be 0.
+        """
+        if self._same:
+            return rows
+        rows = _gather_taps(rows, 1, *self._columns)
+        held = rows if self._held is None else np.concatenate([self._held, rows])
+        self._fed += len(rows)
+        last = self._rows.max(axis=1)
+        until = int(np.searchsorted(np.maximum.accumulate(last), self._fed))
+        wanted = slice(self._given, until)
+        result = _gather_taps(held, 0, self._weights[wanted], self._rows[wanted] - self._top)
+        self._given = until
+        needed = int(self._rows[until:].min()) if until < len(self._rows) else self._fed
+        self._held, self._top = held[needed - self._top :], needed
+        return result
 
 
 def gaussian_blur(image: np.ndarray, sigma: float = 1.0, filter_size: int = 0) -> np.ndarray:

@@ -1,0 +1,204 @@
+"""One pass of one model over an image of any size, in tiles that memory allows."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_perceptual import memory
+from keras_perceptual.engines import Engine, EngineError
+from keras_perceptual.resampling import imresize
+from keras_perceptual.streams import Take, blocks
+from keras_perceptual.transparency import CELL, REACH, fill_transparent
+
+__all__ = ["Pass", "Tile", "as_integers", "as_levels", "default_budget"]
+
+MARGIN = 8  # mirrored LR pixels around an image, lest the generators' zero padding show
+SMALLEST = 32  # LR pixels a side of a tile, however little memory there is
+WHOLE = 128  # LR pixels a side up to which an image is never cut
+PROBE = 96
+
+
+def default_budget() -> int:
+    """Returns the bytes that tiles may take when nobody says: at most half of what is free."""
+    return min(2**30, memory.available() // 2)
+
+
+class Tile(NamedTuple):
+    """LR pixels of a tile, without what it sees around it."""
+
+    height: int
+    width: int
+
+
+class Pass:
+    """An engine, how far its pixels see, and what memory they take.
+
+    Args:
+        engine: of a generator.
+        name: of the model, for messages.
+
+    Raises:
+        EngineError: if the engine does not give RGB images of a whole multiple of the input.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+        self._lock = threading.Lock()  # an engine has one set of buffers
+        self._reach: int | None = None
+        self._bytes_a_pixel: float | None = None
+        probe = np.zeros((1, 8, 8, 3), np.float32)
+        shape = engine.run(probe).shape
+        self.scale = shape[1] // 8 if len(shape) == 4 else 0
+        if self.scale < 1 or shape != (1, 8 * self.scale, 8 * self.scale, 3):
+            raise EngineError(
+                f"{name}: expected a generator of RGB images, received {shape} from {probe.shape}"
+            )
+
+    @property
+    def reach(self) -> int:
+        """LR pixels to each side that an output pixel sees, measured, and two more.
+
+        Raises:
+            EngineError: if it sees too far for tiles to be alike.
+        """
+        if self._reach is None:
+            lr = np.random.default_rng(0).uniform(0, 255, (1, PROBE, PROBE, 3)).astype(np.float32)
+            other = lr.copy()
+            other[:, PROBE // 2, PROBE // 2] = 255 - lr[:, PROBE // 2, PROBE // 2]
+            changed = np.abs(self._run(lr) - self._run(other)).max(axis=-1) > 1e-3
+            seen_from = np.argwhere(changed) // self.scale - PROBE // 2
+            self._reach = int(np.abs(seen_from).max(initial=0)) + 2
+        if self._reach > PROBE // 2:
+            raise EngineError(
+                f"{self.name}: sees the whole image at once, which cannot be cut into tiles for "
+                "it; give it more memory or a smaller image"
+            )
+        return self._reach
+
+    def _run(self, lr: np.ndarray) -> np.ndarray:
+        with self._lock:
+            return self.engine.run(lr)[0]
+
+    def _cost(self) -> float:
+        """Returns the bytes that a tile takes for each of its LR pixels, measured."""
+        if self._bytes_a_pixel is None:
+            sides, held = (PROBE, 2 * PROBE), []
+            for side in sides:
+                self._run(np.zeros((1, side, side, 3), np.float32))
+                held.append(memory.resident())
+            measured = (held[1] - held[0]) / (sides[1] ** 2 - sides[0] ** 2)
+            # Its result and the float copies of that are there in any case.
+            self._bytes_a_pixel = max(measured, 0.0) + 3 * 4 * 3 * self.scale**2
+        return self._bytes_a_pixel
+
+    def tile(self, height: int, width: int, budget: int, row_bytes: int) -> Tile:
+        """Chooses the tiles of an image.
+
+        Args:
+            height: of the LR image.
+            width: the same.
+            budget: bytes that a tile and the rows of its result may take.
+            row_bytes: that the result takes for each of its rows.
+
+        Returns:
+            All of the image, or tiles of about equal size.
+        """
+        if max(height, width) <= WHOLE:
+            return Tile(height, width)
+        area = 0.75 * budget / self._cost()
+        if (height + 2 * MARGIN) * (width + 2 * MARGIN) <= area:
+            return Tile(height, width)
+        side = max(SMALLEST, int(math.sqrt(area)) - 2 * self.reach)
+        across = math.ceil(width / side)
+        tile_width = math.ceil(width / across)
+        if across == 1:
+            side = max(SMALLEST, int(area / (width + 2 * MARGIN)) - 2 * self.reach)
+        rows = min(side, max(SMALLEST, int(0.25 * budget / (row_bytes * self.scale))))
+        rows = math.ceil(height / math.ceil(height / rows))
+        return Tile(rows, tile_width)
+
+    def rows(
+        self,
+        take: Take,
+        height: int,
+        width: int,
+        *,
+        alpha: bool,
+        dtype: type[np.unsignedinteger],
+        budget: int,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Enlarges an image while its rows come in.
+
+        Args:
+            take: gives LR rows, `[n, W, 3]`, or `[n, W, 4]` with opacity, uint8 or uint16.
+            height: of the LR image.
+            width: the same.
+            alpha: whether there is opacity; it is enlarged by bicubic interpolation.
+            dtype: of the result, uint8 or uint16.
+            budget: bytes of memory to use.
+            progress: called with the share done, up to 1, after each tile.
+
+        Yields:
+            SR rows, `[scale n, scale W, 3 or 4]`.
+        """
+        scale, channels = self.scale, 3 + alpha
+        row_bytes = width * scale * channels * np.dtype(dtype).itemsize
+        tile = self.tile(height, width, budget, row_bytes)
+        whole = tile == (height, width)
+        seen = 0 if whole else self.reach
+        if alpha and not whole:  # hidden colours are alike in cells of a grid
+            tile = Tile(-(-tile.height // CELL) * CELL, tile.width)
+            seen_above = -(-(seen + REACH) // CELL) * CELL
+        else:
+            seen_above = seen
+        for block in blocks(take, height, tile.height, seen_above):
+            pixels, out_rows = block.rows, block.stop - block.start
+            out = np.empty((out_rows * scale, width * scale, channels), dtype)
+            if alpha:
+                out[..., 3] = self._opacity(block.rows[..., 3], block.above, out.shape[0], dtype)
+                pixels = fill_transparent(block.rows[..., :3], block.rows[..., 3])
+            above = min(block.above, seen)
+            below = min(len(pixels) - block.above - out_rows, seen)
+            pixels = pixels[block.above - above : block.above + out_rows + below]
+            edges = MARGIN * (block.start == above), MARGIN * (block.stop + below == height)
+            for left in range(0, width, tile.width):
+                right = min(left + tile.width, width)
+                before, after = min(left, seen), min(width - right, seen)
+                sides = MARGIN * (left == before), MARGIN * (right + after == width)
+                window = pixels[:, left - before : right + after]
+                window = np.pad(window, (edges, sides, (0, 0)), "symmetric")
+                top, first = (edges[0] + above) * scale, (sides[0] + before) * scale
+                sr = self._run(as_levels(window)[None])
+                sr = sr[top : top + out.shape[0], first : first + (right - left) * scale]
+                out[:, left * scale : right * scale, :3] = as_integers(sr, dtype)
+                if progress:
+                    done = block.start * width + out_rows * right
+                    progress(done / (height * width))
+            yield out
+
+    def _opacity(
+        self, alpha: np.ndarray, above: int, height: int, dtype: type[np.unsignedinteger]
+    ) -> np.ndarray:
+        enlarged = imresize(as_levels(alpha), self.scale)
+        return as_integers(enlarged[above * self.scale :][:height], dtype)
+
+
+def as_levels(pixels: np.ndarray) -> np.ndarray:
+    """Returns uint8 or uint16 pixels as float32 in 0..255."""
+    pixels32 = pixels.astype(np.float32)
+    return pixels32 / 257 if pixels.dtype == np.uint16 else pixels32
+
+
+def as_integers(levels: np.ndarray, dtype: type[np.unsignedinteger]) -> np.ndarray:
+    """Returns levels, float32 in about 0..255, rounded to `dtype`; overwrites them."""
+    if dtype == np.uint16:
+        levels *= 257
+    np.rint(levels, out=levels)
+    return np.clip(levels, 0, np.iinfo(dtype).max, out=levels).astype(dtype)

@@ -232,10 +232,8 @@ def _conclude(arguments: argparse.Namespace, results: list[batch.Result], errors
         with images.atomic_path(arguments.report) as beside:
             beside.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
     if errors and len(results) > 1:
-        print(f"infer.py: {len(errors)} of {len(results)} failed:", file=sys.stderr)
-    if len(results) > 1 or not results:
-        for error in errors:
-            print(f"infer.py: {error}", file=sys.stderr)
+        lines = [f"infer.py: {len(errors)} failed:", *(f"  {error}" for error in errors)]
+        print("\n".join(lines), file=sys.stderr)
     return 1 if errors else 0
 
 
@@ -260,6 +258,8 @@ def main(argv: list[str] | None = None) -> int:
     except (zoo.ZooError, EngineError, ValueError) as error:
         parser.error(str(error))
     jobs, errors = _plan(arguments, _suffix(arguments, upscaler))
+    for error in errors:
+        print(f"infer.py: {error}", file=sys.stderr)
     if wrong := batch.clash([job for job in jobs if STREAM not in (job.source, job.target)]):
         parser.error(wrong)
     if len(jobs) > 1 and any(job.target == STREAM for job in jobs):

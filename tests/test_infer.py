@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_perceptual import images
+from keras_perceptual import images, zoo
 
 from .conftest import ROOT, SAMPLES
 
@@ -48,7 +55,121 @@ def test_folders_mirror(run_script, folder):
     shutil.copy(folder / "low.png", folder / "photos" / "inside" / "b.png")
     (folder / "photos" / "notes.txt").write_text("not an image")
     assert run_script("infer.py", "photos", cwd=folder).returncode == 0
+    assert _files(folder / "photos_x4") == ["a_x4.png"]
+    assert run_script("infer.py", "photos", "--recursive", cwd=folder).returncode == 0
     assert _files(folder / "photos_x4") == ["a_x4.png", "inside/b_x4.png"]
+
+
+def test_an_output_folder_inside_the_input_is_no_input(run_script, folder):
+    flags = ["photos", "--recursive", "-o", "photos/large", "--workers", "1"]
+    (folder / "photos").mkdir()
+    shutil.copy(folder / "low.png", folder / "photos" / "a.png")
+    for _ in range(2):
+        assert run_script("infer.py", *flags, cwd=folder).returncode == 0
+        assert _files(folder / "photos") == ["a.png", "large/a_x4.png"]
+
+
+def test_skip_existing_and_report(run_script, folder):
+    (folder / "photos").mkdir()
+    for name in "abc":
+        shutil.copy(folder / "low.png", folder / "photos" / f"{name}.png")
+    (folder / "photos" / "c.png").write_bytes(b"no image")
+    (folder / "photos_x4").mkdir()
+    (folder / "photos_x4" / "a_x4.png").write_bytes(b"there already")
+    flags = ["--skip-existing", "--report", "report.json"]
+    result = run_script("infer.py", "photos", *flags, cwd=folder)
+    assert result.returncode == 1
+    assert (folder / "photos_x4" / "a_x4.png").read_bytes() == b"there already"
+    rows = {Path(r["input"]).name: r for r in json.loads((folder / "report.json").read_text())}
+    assert [rows[f"{n}.png"]["error"] is None for n in "abc"] == [True, True, False]
+    assert rows["b.png"]["size"] == [640, 424]
+    assert Path(rows["b.png"]["output"]) == Path("photos_x4", "b_x4.png")
+    assert rows["c.png"]["output"] is None
+    assert result.stderr.splitlines()[-2] == "infer.py: 1 failed:"
+    assert result.stderr.splitlines()[-1].startswith("  photos/c.png: ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "size"),
+    [
+        (["--scale", "2.5"], "low_x2.5.png", (400, 265)),
+        (["--scale", "1"], "low_x1.png", (160, 106)),
+        (["--size", "300x200"], "low_300x200.png", (300, 200)),
+        (["--max-side", "500"], "low_500.png", (500, 331)),
+        (["--crop", "10,20,30,16"], "low_x4.png", (120, 64)),
+        (["--crop", "0,0,12,10", "--scale", "11"], "low_x11.png", (132, 110)),
+    ],
+)
+def test_any_size(run_script, folder, flags, name, size):
+    result = run_script("infer.py", "low.png", *flags, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    with Image.open(folder / name) as image:
+        assert image.size == size
+
+
+def test_crop_is_that_part(run_script, folder):
+    lr = images.read(folder / "low.png").pixels[20:36, 10:40]
+    images.write(folder / "part.png", images.Picture(lr))
+    run_script("infer.py", "low.png", "--crop", "10,20,30,16", "-o", "a.png", cwd=folder)
+    run_script("infer.py", "part.png", "-o", "b.png", cwd=folder)
+    assert np.array_equal(*(images.read(folder / n).pixels for n in ("a.png", "b.png")))
+
+
+def test_pipes(folder):
+    command = [sys.executable, ROOT / "infer.py", "-", "--scale", "3"]
+    result = subprocess.run(
+        command, input=(folder / "low.png").read_bytes(), capture_output=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    with Image.open(io.BytesIO(result.stdout)) as image:
+        assert (image.format, image.size) == ("PNG", (480, 318))
+    result = subprocess.run(command, input=b"no image", capture_output=True, timeout=300)
+    assert result.returncode == 1
+    assert result.stderr.decode().splitlines()[-1].startswith("infer.py: stdin: ")
+    assert result.stdout == b""
+
+
+def test_sixteen_bits_stay(run_script, folder):
+    lr = images.read(folder / "low.png").pixels[..., 0].astype(np.uint16) * 3
+    Image.fromarray(lr).save(folder / "deep.png")
+    assert run_script("infer.py", "deep.png", "-o", "out.png", cwd=folder).returncode == 0
+    with Image.open(folder / "out.png") as image:
+        deep = np.asarray(image)
+    assert image.mode.startswith("I;16")
+    assert deep.max() < 3 * 256 + 200
+    assert len(np.unique(deep)) > 256
+
+
+def test_list_models(run_script):
+    result = run_script("infer.py", "--list-models")
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == zoo.names()
+    assert "31" in next(line for line in lines if line.startswith("x4-pixel"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("sign", ["SIGKILL", "SIGINT"])
+def test_a_stopped_run_leaves_whole_files_only_and_goes_on(folder, sign):
+    (folder / "photos").mkdir()
+    for number in range(30):
+        shutil.copy(SAMPLES / "HR" / "chelsea.png", folder / "photos" / f"{number}.png")
+    command = [sys.executable, ROOT / "infer.py", "photos", "--skip-existing"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    out = folder / "photos_x4"
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("[0-9]*.png"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, sign))
+    _, stderr = process.communicate(timeout=60)
+    assert "Traceback" not in stderr
+    assert process.returncode == (130 if sign == "SIGINT" else -9)
+    written = [path for path in out.iterdir() if not path.name.startswith(".")]
+    assert 2 <= len(written) < 30
+    for path in written:
+        assert images.read(path).pixels.shape == (1184, 1792, 3)
+    if sign == "SIGINT":
+        assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
 def test_one_broken_file_does_not_stop_the_others(run_script, folder):
@@ -58,7 +179,7 @@ def test_one_broken_file_does_not_stop_the_others(run_script, folder):
     result = run_script("infer.py", *names, cwd=folder)
     assert result.returncode == 1
     lines = [line for line in result.stderr.splitlines() if line.startswith("infer.py:")]
-    assert len(lines) == 3
+    assert len(lines) == 4  # one each, and the summary
     assert _files(folder) == ["broken.png", "empty.png", "low.png", "low_x4.png"]
 
 
@@ -106,9 +227,12 @@ def test_engines_models_and_no_histogram_match(run_script, folder):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["low.png", "--scale", "3"], 2, "expected a scale of"),
+        (["low.png", "--scale", "17"], 2, "expected a number from 1 to 16"),
+        (["low.png", "--size", "100"], 2, "expected WIDTHxHEIGHT"),
+        (["low.png", "--crop", "150,0,20,20"], 1, "expected a crop inside 160x106 pixels"),
+        (["low.png", "--memory", "much"], 2, "expected bytes such as"),
+        (["low.png", "--size", "70000x70", "-o", "new.jpg"], 1, "JPEG holds up to 65500"),
         (["low.png", "--model", "x9"], 2, "expected a model of"),
-        (["low.png", "--model", "x4-pixel", "--scale", "2"], 2, "has scale 4"),
         (["low.png", "--model", "none.keras"], 2, "no such model file"),
         (["low.png", "-o", "low.png"], 2, "is an input"),
         (["low.png", "./low.png"], 2, "would both be written"),
@@ -119,7 +243,7 @@ def test_engines_models_and_no_histogram_match(run_script, folder):
         (["missing"], 1, "no such file"),
         (["missing", "-o", "new/folder/"], 1, "no such file"),
         (["low.png", "--threads", "0"], 2, "threads"),
-        ([], 2, "required"),
+        ([], 2, "expected image files"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_writes_nothing(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_perceptual import images, zoo
+from keras_perceptual import formats, images, zoo
 from keras_perceptual.engines import Blend, Engine, EngineError, open_engine
 from keras_perceptual.postprocess import match_histograms
 from keras_perceptual.resampling import imresize, to_uint8
@@ -173,7 +173,7 @@ class Upscaler:
         Raises:
             ImageError: if either file cannot be read or written, or both are the same.
         """
-        images.writable_format(target)  # raises now rather than after the work
+        formats.of(target)  # raises now rather than after the work
         picture = images.read(source)
         if Path(target).exists() and os.path.samefile(source, target):
             raise images.ImageError(f"{target}: is the input; name another output")

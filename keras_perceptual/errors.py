@@ -1,10 +1,50 @@
-"""One line for people from any exception."""
+"""What goes wrong, in one line for people."""
 
 from __future__ import annotations
 
-__all__ = ["first_line"]
+import contextlib
+from collections.abc import Iterator
+
+__all__ = ["ImageError", "first_line", "image_errors"]
+
+
+class ImageError(Exception):
+    """A file that cannot be read as an image, or written as one."""
 
 
 def first_line(error: Exception) -> str:
     """Returns the first line of an exception's message, or its name if it has none."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+@contextlib.contextmanager
+def image_errors(name: str, what: str) -> Iterator[None]:
+    """Turns whatever goes wrong inside into an ImageError of one line that begins with a name.
+
+    Codecs raise nearly anything on files broken with skill.
+
+    Args:
+        name: of the file.
+        what: failed, such as `cannot be read`.
+    """
+    try:
+        yield
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise ImageError(f"{name}: is a folder, expected an image file") from None
+    except MemoryError:
+        raise ImageError(f"{name}: {what}: not enough memory") from None
+    except Exception as error:
+        raise ImageError(f"{name}: {what}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if detail := getattr(error, "detail", None):  # libvips: "part: what it says", line by line
+        line = str(detail).strip().partition("\n")[0]
+        return line.partition(": ")[2] or line or first_line(error)
+    return first_line(error)

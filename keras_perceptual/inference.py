@@ -12,11 +12,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from keras_perceptual import images, zoo
+from keras_perceptual import formats, images, zoo
+from keras_perceptual.animations import read_frames, write_frames
 from keras_perceptual.engines import Blend, open_engine
+from keras_perceptual.formats import Format
+from keras_perceptual.metadata import Metadata
 from keras_perceptual.passes import Pass, as_integers, as_levels, default_budget
 from keras_perceptual.postprocess import histogram, look_up, matching_table
 from keras_perceptual.resampling import RowResizer
+from keras_perceptual.sinks import Sink
+from keras_perceptual.sources import open_source
 from keras_perceptual.streams import RowReader, Take
 
 __all__ = ["LARGEST_SCALE", "Upscaler", "default_models"]
@@ -217,10 +222,6 @@ class Upscaler:
             EngineError: if the model cannot run on it.
             ValueError: if a model cannot reach the size.
         """
-        from keras_perceptual import formats
-        from keras_perceptual.sinks import Sink
-        from keras_perceptual.sources import open_source
-
         path = Path(target) if isinstance(target, str | os.PathLike) else None
         form = formats.of(path) if path else None  # raises now rather than after the work
         if path and not isinstance(source, bytes) and _same(Path(source), path):
@@ -228,14 +229,13 @@ class Upscaler:
         with open_source(source) as opened:
             form = form or opened.format
             if frames and opened.frames > 1 and form.animated:
-                return self._upscale_frames(source, target, form, progress, size, crop, quality)
+                return self._upscale_frames(
+                    source, path or target, form, progress, size, crop, quality, strip_metadata
+                )
             x, y, width, height = crop or (0, 0, opened.width, opened.height)
             _check_crop(opened.name, (x, y, width, height), opened.width, opened.height)
             result = (size or self.size)(height, width)
             kind = np.uint16 if opened.bits == 16 else np.uint8
-            metadata = opened.metadata
-            if strip_metadata:
-                metadata = replace(metadata, exif=b"", xmp=None)
             with Sink(
                 path,
                 form,
@@ -243,7 +243,7 @@ class Upscaler:
                 bits=opened.bits,
                 gray=opened.gray,
                 alpha=opened.alpha,
-                metadata=metadata,
+                metadata=_kept(opened.metadata, strip_metadata),
                 quality=quality,
             ) as sink:
                 take: Take = opened.take
@@ -258,6 +258,39 @@ class Upscaler:
                 else:
                     target.write(sink.finish_bytes(stream.table()))
         return result
+
+    def _upscale_frames(
+        self,
+        source: str | os.PathLike | bytes,
+        target: Path | BinaryIO,
+        form: Format,
+        progress: Progress | None,
+        size: Callable[[int, int], tuple[int, int]] | None,
+        crop: tuple[int, int, int, int] | None,
+        quality: int,
+        strip_metadata: bool,
+    ) -> tuple[int, int]:
+        """Enlarges an animation frame by frame; each is matched with its own histogram."""
+        animation = read_frames(source)
+        x, y, width, height = crop or (0, 0, animation.width, animation.height)
+        _check_crop(animation.name, (x, y, width, height), animation.width, animation.height)
+        result = (size or self.size)(height, width)
+
+        def enlarged() -> Iterator[np.ndarray]:
+            for number, frame in enumerate(animation):
+                yield self.upscale(frame[y : y + height, x : x + width], size=result)
+                if progress:
+                    progress((number + 1) / len(animation))
+
+        metadata = _kept(animation.metadata, strip_metadata)
+        durations, loop = animation.durations, animation.loop
+        frames = enlarged()
+        write_frames(target, form, frames, durations, loop=loop, metadata=metadata, quality=quality)
+        return result
+
+
+def _kept(metadata: Metadata, strip: bool) -> Metadata:
+    return replace(metadata, exif=b"", xmp=None) if strip else metadata
 
 
 def _same(source: Path, target: Path) -> bool:

@@ -1,0 +1,297 @@
+"""Image files to rows of upright pixels: by libvips as they are asked for, by Pillow whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from typing import BinaryIO
+
+os.environ.setdefault("VIPS_CONCURRENCY", "1")  # rows come in order, one reader a file
+
+import numpy as np
+import pyvips
+from PIL import Image
+
+from keras_perceptual import formats, tags
+from keras_perceptual.errors import ImageError
+from keras_perceptual.formats import Format
+from keras_perceptual.metadata import Metadata, clean, orientation
+
+__all__ = [
+    "Given",
+    "Rows",
+    "open_image",
+    "open_with_pillow",
+    "open_with_vips",
+    "pillow_metadata",
+    "vips_decodes",
+]
+
+pyvips.cache_set_max(0)
+
+_COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES = 259, 262, 338
+_JPEG, _YCBCR = 7, 6
+# none, CCITT, LZW, JPEG, Deflate, PackBits
+_VIPS_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946}
+# bilevel, gray, RGB, palette, CMYK, YCbCr
+_VIPS_PHOTOMETRICS = {0, 1, 2, 3, 5, _YCBCR}
+
+# What stands an EXIF orientation upright: quarter turns clockwise, then a mirror.
+_QUARTERS = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
+_MIRRORED = (2, 4, 5, 7)
+
+_UNSET_DPI = (25.4, 71.98, 72.0)  # what libvips says where a file says nothing
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is known of a file before it is decoded.
+
+    Args:
+        name: for messages.
+        form: the format.
+        file: open at its beginning.
+        directory: the tags of a TIFF, None of others.
+        most_pixels: what is larger is refused.
+    """
+
+    name: str
+    form: Format
+    file: BinaryIO
+    directory: tags.Directory | None
+    most_pixels: int
+
+    def check_size(self, width: int, height: int) -> None:
+        """Refuses a picture that is empty or too large to be meant."""
+        if width < 1 or height < 1:
+            raise ImageError(f"{self.name}: has no pixels")
+        if width * height > self.most_pixels:
+            raise ImageError(
+                f"{self.name}: expected at most {self.most_pixels / 1e6:g} megapixels, received "
+                f"{width}x{height}; cut it up if that is meant"
+            )
+
+    def wrong_type(self, kind: str, bits: int) -> ImageError:
+        """Returns the error of pixels whose range is not known."""
+        return ImageError(
+            f"{self.name}: expected unsigned channels of 8 or 16 bits, received {kind} of "
+            f"{bits} bits, whose range is not known; convert it first"
+        )
+
+
+class Rows:
+    """Decoded rows, or the promise of them.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        bands: 1 gray, 2 gray and opacity, 3 RGB, 4 RGB and opacity.
+        bits: 8 or 16.
+        metadata: of the file.
+        frames: how many frames or pages the file has.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], bits: int, about: Metadata, frames: int):
+        self.height, self.width, self.bands = shape
+        self.bits, self.metadata, self.frames = bits, about, frames
+
+    def fetch(self, top: int, count: int) -> np.ndarray:
+        """Returns `[count, width, bands]` from row `top` on; tops must not go back."""
+        raise NotImplementedError
+
+
+class _VipsRows(Rows):
+    """Rows of a libvips image, decoded as they are fetched."""
+
+    def __init__(self, image: pyvips.Image, about: Metadata, frames: int) -> None:
+        bits = 16 if image.format == "ushort" else 8
+        super().__init__((image.height, image.width, image.bands), bits, about, frames)
+        self._region = pyvips.Region.new(image)
+
+    def fetch(self, top: int, count: int) -> np.ndarray:
+        data = self._region.fetch(0, top, self.width, count)
+        dtype = np.uint16 if self.bits == 16 else np.uint8
+        return np.frombuffer(data, dtype).reshape(count, self.width, self.bands)
+
+
+class _ArrayRows(Rows):
+    """Rows of an array."""
+
+    def __init__(self, pixels: np.ndarray, about: Metadata, frames: int) -> None:
+        height, width, bands = pixels.shape
+        super().__init__((height, width, bands), 8 * pixels.itemsize, about, frames)
+        self._pixels = pixels
+
+    def fetch(self, top: int, count: int) -> np.ndarray:
+        return self._pixels[top : top + count]
+
+
+def vips_decodes(directory: tags.Directory | None) -> bool:
+    """Says whether libvips decodes a TIFF rightly, as its wheels are built; Pillow does others.
+
+    It has no LZMA, Zstandard and WebP, no 8-bit Lab, and takes YCbCr for RGB unless it is JPEG.
+
+    Args:
+        directory: the TIFF's tags; None of another format, which it does decode.
+    """
+    if directory is None:
+        return True
+    (compression, *_) = directory.numbers(_COMPRESSION) or (1,)
+    (photometric, *_) = directory.numbers(_PHOTOMETRIC) or (1,)
+    return (
+        compression in _VIPS_COMPRESSIONS
+        and photometric in _VIPS_PHOTOMETRICS
+        and (photometric != _YCBCR or compression == _JPEG)
+    )
+
+
+def open_with_vips(given: Given, path: str | os.PathLike | bytes) -> Rows:
+    """Opens a PNG, JPEG, TIFF or WebP."""
+    load = getattr(pyvips.Image, f"{given.form.name.lower()}load_source")
+
+    def opened(access: str) -> pyvips.Image:
+        if isinstance(path, bytes):
+            stream = pyvips.Source.new_from_memory(path)
+        else:
+            stream = pyvips.Source.new_from_file(os.fsencode(path))
+        return load(stream, access=access, fail_on="error")
+
+    image = opened("sequential")
+    given.check_size(image.width, image.height)
+    frames, about, turn = _about(given, image)
+    if turn > 2:
+        # From the bottom or the side: libvips decodes to memory, or to a file beyond 100 MB.
+        image = opened("random")
+    if image.interpretation == "cmyk":
+        image = _from_cmyk(image)
+    return _VipsRows(_upright(_plain(given, image), turn), about, frames)
+
+
+def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
+    """Returns the number of frames, the metadata, and the orientation."""
+    fields = set(image.get_fields())
+    profile, xmp, exif, frames = (
+        image.get(field) if field in fields else None
+        for field in ("icc-profile-data", "xmp-data", "exif-data", "n-pages")
+    )
+    directory = given.directory
+    if exif:
+        with contextlib.suppress(ValueError):
+            directory = tags.parse(exif)
+    if given.form.name == "PNG":
+        frames = _apng_frames(given.file)
+    if image.interpretation == "cmyk":
+        profile = None
+    dpi: tuple[float, float] | None = (image.xres * 25.4, image.yres * 25.4)
+    if any(abs(image.xres * 25.4 - unset) < 0.02 for unset in _UNSET_DPI):
+        dpi = None
+    return frames or 1, clean(directory, profile, xmp, dpi), orientation(directory)
+
+
+def _plain(given: Given, image: pyvips.Image) -> pyvips.Image:
+    """Checks that the bands are gray or RGB, with opacity or not; drops what is neither."""
+    if image.format not in ("uchar", "ushort"):
+        bits = {"char": 8, "short": 16, "double": 64, "complex": 64, "dpcomplex": 128}
+        raise given.wrong_type(image.format, bits.get(image.format, 32))
+    colours = 1 if image.interpretation in ("b-w", "grey16") else 3
+    extra = image.bands - colours
+    if image.interpretation not in ("b-w", "grey16", "srgb", "rgb16", "rgb") or extra < 0:
+        raise ImageError(
+            f"{given.name}: expected gray or RGB, received {image.bands} channels of "
+            f"{image.interpretation}"
+        )
+    unspecified = given.directory and given.directory.numbers(_EXTRA_SAMPLES)[:1] == (0,)
+    kept = colours + bool(extra and not unspecified)
+    return image if kept == image.bands else image.extract_band(0, n=kept)
+
+
+def _from_cmyk(image: pyvips.Image) -> pyvips.Image:
+    """Converts CMYK to sRGB by its profile; without one, as inks that multiply."""
+    depth = 16 if image.format == "ushort" else 8
+    if image.get_typeof("icc-profile-data"):
+        with contextlib.suppress(pyvips.Error):
+            return image.icc_transform(
+                "srgb", embedded=True, intent="relative", black_point_compensation=True, depth=depth
+            )
+    most = 2**depth - 1
+    light = most - image.extract_band(0, n=4)
+    rgb = (light.extract_band(0, n=3) * light[3] / most).rint().cast(image.format)
+    if image.bands > 4:
+        rgb = rgb.bandjoin(image.extract_band(4))
+    return rgb.copy(interpretation="rgb16" if depth == 16 else "srgb")
+
+
+def _upright(image: pyvips.Image, turn: int) -> pyvips.Image:
+    if turn in _QUARTERS:
+        image = image.rot(f"d{90 * _QUARTERS[turn]}")
+    return image.fliphor() if turn in _MIRRORED else image
+
+
+def _apng_frames(file: BinaryIO) -> int:
+    """Counts the frames of a PNG by the chunk that an animated one has before its pixels."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
+        if head[4:] == b"acTL":
+            return int.from_bytes(file.read(4), "big")
+        file.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)
+    return 1
+
+
+def open_image(given: Given) -> Image.Image:
+    """Opens a file by Pillow's plugin of its format, past the limit of pixels that is Pillow's."""
+    formats.open_codec(given.form, given.name)
+    factory, _ = Image.OPEN[given.form.codec or given.form.name]
+    image = factory(given.file, "")
+    given.check_size(*image.size)
+    return image
+
+
+def open_with_pillow(given: Given) -> Rows:
+    """Decodes what libvips does not."""
+    # Pillow warns of what it repairs.
+    with warnings.catch_warnings(), open_image(given) as image:
+        warnings.simplefilter("ignore")
+        # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
+        deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
+        if image.mode in ("F", "I") and not deep:
+            raise given.wrong_type({"F": "float", "I": "int"}[image.mode], 32)
+        frames = getattr(image, "n_frames", 1)
+        image.load()
+        # Pillow turns TIFFs by itself.
+        turn = 1 if given.directory else orientation(_pillow_tags(image))
+        about = pillow_metadata(image, given.directory)
+        if deep:
+            pixels = np.asarray(image).astype(np.uint16)
+        else:
+            gray = image.mode in ("1", "L", "LA")
+            if image.has_transparency_data:
+                pixels = np.asarray(image.convert("LA" if gray else "RGBA"))
+            else:
+                pixels = np.asarray(image.convert("L" if gray else "RGB"))
+    pixels = np.rot90(pixels.reshape(*pixels.shape[:2], -1), -_QUARTERS.get(turn, 0))
+    if turn in _MIRRORED:
+        pixels = pixels[:, ::-1]
+    return _ArrayRows(pixels, about, frames)
+
+
+def _pillow_tags(image: Image.Image) -> tags.Directory | None:
+    with contextlib.suppress(ValueError):
+        return tags.parse(image.info.get("exif") or b"")
+    return None
+
+
+def pillow_metadata(image: Image.Image, directory: tags.Directory | None = None) -> Metadata:
+    """Returns the metadata of an image that Pillow opened.
+
+    Args:
+        image: the image.
+        directory: the tags of a TIFF.
+    """
+    info = image.info
+    profile = info.get("icc_profile") if image.mode not in ("CMYK", "LAB") else None
+    x, y = map(float, info.get("dpi") or (0, 0))
+    dpi = (x, y) if x > 0 and y > 0 else None
+    return clean(directory or _pillow_tags(image), profile, info.get("xmp"), dpi)

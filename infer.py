@@ -258,8 +258,8 @@ def main(argv: list[str] | None = None) -> int:
     except (zoo.ZooError, EngineError, ValueError) as error:
         parser.error(str(error))
     jobs, errors = _plan(arguments, _suffix(arguments, upscaler))
-    for error in errors:
-        print(f"infer.py: {error}", file=sys.stderr)
+    for failure in errors:
+        print(f"infer.py: {failure}", file=sys.stderr)
     if wrong := batch.clash([job for job in jobs if STREAM not in (job.source, job.target)]):
         parser.error(wrong)
     if len(jobs) > 1 and any(job.target == STREAM for job in jobs):

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from keras_perceptual import formats, images, zoo
 from keras_perceptual.animations import read_frames, write_frames
 from keras_perceptual.engines import Blend, open_engine
+from keras_perceptual.enlargement import Enlargement, Progress, cropped
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata
-from keras_perceptual.passes import Pass, as_integers, as_levels, default_budget
-from keras_perceptual.postprocess import histogram, look_up, matching_table
-from keras_perceptual.resampling import RowResizer
+from keras_perceptual.passes import Pass, default_budget
+from keras_perceptual.postprocess import look_up
 from keras_perceptual.sinks import Sink
 from keras_perceptual.sources import open_source
 from keras_perceptual.streams import RowReader, Take
@@ -27,9 +26,6 @@ from keras_perceptual.streams import RowReader, Take
 __all__ = ["LARGEST_SCALE", "Upscaler", "default_models"]
 
 LARGEST_SCALE = 16
-CHUNK = 64  # rows that are reduced at a time
-
-Progress = Callable[[float], None]
 
 
 def default_models(scale: float) -> list[str]:
@@ -176,7 +172,7 @@ class Upscaler:
         height, width = lr.shape[:2]
         size = size or self.size(height, width)
         sr = np.empty((*size, lr.shape[2]), lr.dtype)
-        stream = _Stream(self, RowReader(lr), lr.shape, lr.dtype.type, size, progress)
+        stream = self._enlargement(RowReader(lr), lr.shape, lr.dtype.type, size, progress)
         top = 0
         for rows in stream:
             sr[top : top + len(rows)] = rows
@@ -185,6 +181,25 @@ class Upscaler:
         if table is not None:
             sr[..., :3] = look_up(table, sr[..., :3])
         return sr
+
+    def _enlargement(
+        self,
+        take: Take,
+        shape: tuple[int, int, int],
+        dtype: type[np.unsignedinteger],
+        size: tuple[int, int],
+        progress: Progress | None,
+    ) -> Enlargement:
+        return Enlargement(
+            self._passes(max(size[0] / shape[0], size[1] / shape[1])),
+            take,
+            shape,
+            dtype,
+            size,
+            match=self.histogram_match,
+            budget=self.memory or default_budget(),
+            progress=progress,
+        )
 
     def upscale_file(
         self,
@@ -230,7 +245,14 @@ class Upscaler:
             form = form or opened.format
             if frames and opened.frames > 1 and form.animated:
                 return self._upscale_frames(
-                    source, path or target, form, progress, size, crop, quality, strip_metadata
+                    source,
+                    path or cast(BinaryIO, target),
+                    form,
+                    progress,
+                    size,
+                    crop,
+                    quality,
+                    strip_metadata,
                 )
             x, y, width, height = crop or (0, 0, opened.width, opened.height)
             _check_crop(opened.name, (x, y, width, height), opened.width, opened.height)
@@ -248,9 +270,9 @@ class Upscaler:
             ) as sink:
                 take: Take = opened.take
                 if crop:
-                    take = _cropped(take, crop)
+                    take = cropped(take, crop)
                 shape = (height, width, 3 + opened.alpha)
-                stream = _Stream(self, take, shape, kind, result, progress)
+                stream = self._enlargement(take, shape, kind, result, progress)
                 for rows in stream:
                     sink.append(rows)
                 if isinstance(target, str | os.PathLike):
@@ -304,93 +326,3 @@ def _check_crop(name: str, crop: tuple[int, int, int, int], width: int, height: 
             f"{name}: expected a crop inside {width}x{height} pixels, "
             f"received {across}x{down} at {x},{y}"
         )
-
-
-def _cropped(take: Take, crop: tuple[int, int, int, int]) -> Take:
-    """Returns a `Take` of a part of the image that another one gives."""
-    x, y, width, _ = crop
-    above = y
-
-    def rows(count: int) -> np.ndarray:
-        nonlocal above
-        while above:
-            above -= len(take(min(above, CHUNK)))
-        return take(count)[:, x : x + width]
-
-    return rows
-
-
-class _Stream:
-    """One image on its way: rows of the result, and the counts of levels before and after."""
-
-    def __init__(
-        self,
-        upscaler: Upscaler,
-        take: Take,
-        shape: tuple[int, int, int],
-        dtype: type[np.unsignedinteger],
-        size: tuple[int, int],
-        progress: Progress | None,
-    ) -> None:
-        self._upscaler, self._take = upscaler, take
-        self._shape, self._dtype, self._size = shape, dtype, size
-        self._progress = progress or (lambda done: None)
-        levels = np.iinfo(dtype).max + 1
-        self._before, self._after = (np.zeros((3, levels), np.int64) for _ in range(2))
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for rows in self._enlarged():
-            self._count(self._after, rows)
-            yield rows
-
-    def table(self) -> np.ndarray | None:
-        """Returns the `[3, L]` look-up that matches the histograms, once all rows have come."""
-        if not self._upscaler.histogram_match or not self._before.any():
-            return None
-        return matching_table(self._after, self._before)
-
-    def _count(self, counts: np.ndarray, rows: np.ndarray) -> None:
-        if self._upscaler.histogram_match:
-            seen = rows[rows[..., 3] > 0] if rows.shape[2] == 4 else rows
-            counts += histogram(seen[..., :3])
-
-    def _counted(self, count: int) -> np.ndarray:
-        rows = self._take(count)
-        self._count(self._before, rows)
-        return rows
-
-    def _enlarged(self) -> Iterator[np.ndarray]:
-        height, width, channels = self._shape
-        factor = max(self._size[0] / height, self._size[1] / width)
-        passes = self._upscaler._passes(factor)
-        scale = math.prod(each.scale for each in passes)
-        exact = self._size == (height * scale, width * scale)
-        budget = (self._upscaler.memory or default_budget()) // max(1, len(passes))
-        take: Take = self._counted
-        rows: Iterator[np.ndarray] = (
-            self._counted(min(CHUNK, height - top)) for top in range(0, height, CHUNK)
-        )
-        for i, each in enumerate(passes):
-
-            def progress(done: float, i: int = i) -> None:
-                # Passes interleave: the last one's progress tells, once it has begun.
-                if i == len(passes) - 1:
-                    self._progress(done)
-
-            rows = each.rows(
-                take,
-                height,
-                width,
-                alpha=channels == 4,
-                dtype=self._dtype if exact else np.uint16,
-                budget=budget,
-                progress=progress,
-            )
-            take, height, width = RowReader(rows), height * each.scale, width * each.scale
-        return rows if exact else self._reduced(rows, height, width)
-
-    def _reduced(self, rows: Iterator[np.ndarray], height: int, width: int) -> Iterator[np.ndarray]:
-        resizer = RowResizer(height, width, self._size)
-        for part in rows:
-            for top in range(0, len(part), CHUNK):
-                yield as_integers(resizer.feed(as_levels(part[top : top + CHUNK])), self._dtype)

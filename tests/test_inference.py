@@ -9,6 +9,7 @@ import pytest
 
 from keras_perceptual import Upscaler, engines, generators, images, inference, zoo
 from keras_perceptual.postprocess import match_histograms
+from keras_perceptual.resampling import imresize
 
 from .conftest import ROOT, SAMPLES
 
@@ -45,22 +46,68 @@ def test_engines_agree(name, photograph):
     assert np.abs(litert - keras).max() <= 1
 
 
-@pytest.mark.parametrize("size", [(40, 70), (16, 16), (33, 17), (64, 31)])
-def test_tiles_do_not_show(upscaler, rng, monkeypatch, size):
-    lr = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-    whole = upscaler.upscale(lr).astype(int)
-    monkeypatch.setattr(inference, "TILE", 16)
+def test_progress_grows_to_one(photograph):
     done = []
-    tiled = upscaler.upscale(lr, done.append)
-    assert np.abs(tiled - whole).max() <= 1
+    Upscaler("x4-feature", memory=1).upscale(np.tile(photograph, (2, 2, 1)), done.append)
+    assert len(done) > 4
     assert done == sorted(done)
     assert done[-1] == 1
 
 
-def test_histogram_match_is_of_the_whole_image(upscaler, photograph, monkeypatch):
-    monkeypatch.setattr(inference, "TILE", 32)
-    matched = Upscaler("x4-feature", histogram_match=True).upscale(photograph)
-    assert np.array_equal(matched, match_histograms(upscaler.upscale(photograph), photograph))
+def test_histogram_match_is_of_the_whole_image(photograph):
+    lr = np.tile(photograph, (2, 2, 1))
+    matched = Upscaler("x4-feature", memory=1).upscale(lr)
+    plain = Upscaler("x4-feature", memory=1, histogram_match=False).upscale(lr)
+    assert np.array_equal(matched, match_histograms(plain, lr))
+
+
+def test_sixteen_bits_are_as_precise(photograph):
+    deep = Upscaler("x4-feature", histogram_match=False).upscale(photograph.astype(np.uint16) * 257)
+    plain = Upscaler("x4-feature", histogram_match=False).upscale(photograph)
+    assert deep.dtype == np.uint16
+    assert np.abs(deep / 257 - plain).max() <= 0.5 + 1e-3
+    assert len(np.unique(deep)) > 2000
+    matched = Upscaler("x4-feature").upscale(photograph.astype(np.uint16) * 257)
+    assert np.abs(matched.mean() / 257 - photograph.mean()) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("scale", "models"),
+    [
+        (1, []),
+        (1.5, ["x2-feature"]),
+        (2, ["x2-feature"]),
+        (2.1, ["x4-feature"]),
+        (8, ["x8-feature"]),
+        (8.5, ["x2-feature", "x8-feature"]),
+        (16, ["x2-feature", "x8-feature"]),
+    ],
+)
+def test_default_models(scale, models):
+    assert inference.default_models(scale) == models
+
+
+def test_scales_between_are_reductions(photograph):
+    native = Upscaler("x4-feature", histogram_match=False).upscale(photograph)
+    for scale, size in ((3, (222, 336)), (2.37, (175, 265)), (1.01, (75, 113))):
+        upscaler = Upscaler("x4-feature", scale=scale, histogram_match=False)
+        sr = upscaler.upscale(photograph).astype(int)
+        assert sr.shape == (*size, 3)
+        assert np.abs(sr - imresize(native.astype(np.float32), size=size)).max() <= 1.5
+    assert np.array_equal(Upscaler("x4-feature", scale=1).upscale(photograph), photograph)
+
+
+def test_two_passes(photograph):
+    lr = photograph[:20, :30]
+    twice = Upscaler("x4-feature", scale=16, histogram_match=False).upscale(lr).astype(int)
+    once = Upscaler("x4-feature", histogram_match=False)
+    expected = once.upscale(once.upscale(lr))
+    # Between the passes nothing is rounded to 8 bits.
+    assert np.abs(twice - expected).mean() < 0.5
+    with pytest.raises(ValueError, match="expected a scale of at most 16"):
+        once.upscale(lr, size=(340, 500))
+    with pytest.raises(ValueError, match="expected a scale of 1 to 16"):
+        Upscaler(scale=17)
 
 
 @pytest.mark.parametrize("value", [0, 1, 37, 128, 254, 255])
@@ -85,11 +132,12 @@ def test_opacity_has_no_halo(upscaler):
     inside = (y - 24) ** 2 + (x - 24) ** 2 < 200
     pixels = np.where(inside[..., None], [200, 30, 30], [0, 255, 0]).astype(np.uint8)
     alpha = np.where(inside, 255, 0).astype(np.uint8)
-    result = upscaler.upscale_picture(images.Picture(pixels, alpha))
-    assert result.alpha.shape == (192, 192)
-    assert set(np.unique(result.alpha[:20])) == {0}
-    assert result.alpha[96, 96] == 255
-    shown = result.pixels[result.alpha > 0].astype(int)
+    result = upscaler.upscale(np.dstack([pixels, alpha]))
+    opacity = result[..., 3]
+    assert opacity.shape == (192, 192)
+    assert set(np.unique(opacity[:20])) == {0}
+    assert opacity[96, 96] == 255
+    shown = result[opacity > 0][:, :3].astype(int)
     assert np.abs(shown - [200, 30, 30]).max() < 20
 
 
@@ -120,7 +168,7 @@ def test_models_that_are_not_there(tmp_path):
     with pytest.raises(zoo.ZooError, match="expected a model of"):
         Upscaler("x4-nothing")
     with pytest.raises(zoo.ZooError, match="expected a scale of"):
-        inference.default_model(3)
+        inference.default_models(17)
     with pytest.raises(engines.EngineError, match="no such model file"):
         Upscaler(tmp_path / "none.tflite")
     with pytest.raises(engines.EngineError, match=r"expected a \.tflite file"):

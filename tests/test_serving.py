@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_perceptual import Upscaler
+from keras_perceptual import zoo
+from keras_perceptual.engines import open_engine
 from keras_perceptual.postprocess import match_histograms
 from keras_perceptual.resampling import to_uint8
 
@@ -29,7 +30,7 @@ def _signature_tensors(folder: Path, name: str) -> tuple[str, str]:
 @pytest.mark.parametrize("name", ["serving_default", "upscale", "serve_bytes"])
 def test_c_api_gives_the_same_pixels(exported, photographs, tmp_path, name):
     folder, lr = exported[0].path, photographs[0]
-    bare = Upscaler("x4-feature", "keras", histogram_match=False)._engine
+    bare = open_engine(zoo.folder("x4-feature"), "keras")
     expected = match_histograms(to_uint8(bare.run(lr[None].astype(np.float32))[0]), lr)
     png = io.BytesIO()
     Image.fromarray(lr).save(png, "PNG")

@@ -23,6 +23,7 @@ from keras_perceptual.metadata import Metadata, clean, orientation
 __all__ = [
     "Given",
     "Rows",
+    "check_samples",
     "open_image",
     "open_with_pillow",
     "open_with_vips",
@@ -32,7 +33,7 @@ __all__ = [
 
 pyvips.cache_set_max(0)
 
-_COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES = 259, 262, 338
+_BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 338, 339
 _JPEG, _YCBCR = 7, 6
 # none, CCITT, LZW, JPEG, Deflate, PackBits
 _VIPS_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946}
@@ -104,12 +105,15 @@ class Rows:
 
 
 class _VipsRows(Rows):
-    """Rows of a libvips image, decoded as they are fetched."""
+    """Rows of a libvips image, decoded as they are fetched from its stream."""
 
-    def __init__(self, image: pyvips.Image, about: Metadata, frames: int) -> None:
+    def __init__(
+        self, image: pyvips.Image, about: Metadata, frames: int, stream: pyvips.Source
+    ) -> None:
         bits = 16 if image.format == "ushort" else 8
         super().__init__((image.height, image.width, image.bands), bits, about, frames)
         self._region = pyvips.Region.new(image)
+        self._held = image, stream  # regions do not hold the memory that pixels come from
 
     def fetch(self, top: int, count: int) -> np.ndarray:
         data = self._region.fetch(0, top, self.width, count)
@@ -127,6 +131,17 @@ class _ArrayRows(Rows):
 
     def fetch(self, top: int, count: int) -> np.ndarray:
         return self._pixels[top : top + count]
+
+
+def check_samples(given: Given) -> None:
+    """Refuses a TIFF of pixels whose range is not known."""
+    if given.directory is None:
+        return
+    bits = max(given.directory.numbers(_BITS), default=1)
+    kinds = {2: "signed integers", 3: "floating point", 5: "complex numbers", 6: "complex numbers"}
+    (kind, *_) = given.directory.numbers(_SAMPLE_FORMAT) or (1,)
+    if bits not in (1, 2, 4, 8, 16) or kind in kinds:
+        raise given.wrong_type(kinds.get(kind, "integers"), bits)
 
 
 def vips_decodes(directory: tags.Directory | None) -> bool:
@@ -152,22 +167,19 @@ def open_with_vips(given: Given, path: str | os.PathLike | bytes) -> Rows:
     """Opens a PNG, JPEG, TIFF or WebP."""
     load = getattr(pyvips.Image, f"{given.form.name.lower()}load_source")
 
-    def opened(access: str) -> pyvips.Image:
-        if isinstance(path, bytes):
-            stream = pyvips.Source.new_from_memory(path)
-        else:
-            stream = pyvips.Source.new_from_file(os.fsencode(path))
-        return load(stream, access=access, fail_on="error")
-
-    image = opened("sequential")
+    if isinstance(path, bytes):
+        stream = pyvips.Source.new_from_memory(path)
+    else:
+        stream = pyvips.Source.new_from_file(os.fsencode(path))
+    image = load(stream, access="sequential", fail_on="error")
     given.check_size(image.width, image.height)
     frames, about, turn = _about(given, image)
     if turn > 2:
         # From the bottom or the side: libvips decodes to memory, or to a file beyond 100 MB.
-        image = opened("random")
+        image = load(stream, access="random", fail_on="error")
     if image.interpretation == "cmyk":
         image = _from_cmyk(image)
-    return _VipsRows(_upright(_plain(given, image), turn), about, frames)
+    return _VipsRows(_upright(_plain(given, image), turn), about, frames, stream)
 
 
 def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
@@ -193,15 +205,13 @@ def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
 
 def _plain(given: Given, image: pyvips.Image) -> pyvips.Image:
     """Checks that the bands are gray or RGB, with opacity or not; drops what is neither."""
-    if image.format not in ("uchar", "ushort"):
-        bits = {"char": 8, "short": 16, "double": 64, "complex": 64, "dpcomplex": 128}
-        raise given.wrong_type(image.format, bits.get(image.format, 32))
     colours = 1 if image.interpretation in ("b-w", "grey16") else 3
     extra = image.bands - colours
-    if image.interpretation not in ("b-w", "grey16", "srgb", "rgb16", "rgb") or extra < 0:
+    known = ("b-w", "grey16", "srgb", "rgb16", "rgb")
+    if image.format not in ("uchar", "ushort") or image.interpretation not in known or extra < 0:
         raise ImageError(
             f"{given.name}: expected gray or RGB, received {image.bands} channels of "
-            f"{image.interpretation}"
+            f"{image.interpretation}; convert it first"
         )
     unspecified = given.directory and given.directory.numbers(_EXTRA_SAMPLES)[:1] == (0,)
     kept = colours + bool(extra and not unspecified)
@@ -257,7 +267,7 @@ def open_with_pillow(given: Given) -> Rows:
         # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
         deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
         if image.mode in ("F", "I") and not deep:
-            raise given.wrong_type({"F": "float", "I": "int"}[image.mode], 32)
+            raise given.wrong_type("floating point" if image.mode == "F" else "integers", 32)
         frames = getattr(image, "n_frames", 1)
         image.load()
         # Pillow turns TIFFs by itself.

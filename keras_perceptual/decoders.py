@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -28,6 +29,7 @@ __all__ = [
     "open_with_pillow",
     "open_with_vips",
     "pillow_metadata",
+    "quiet",
     "vips_decodes",
 ]
 
@@ -171,12 +173,15 @@ def open_with_vips(given: Given, path: str | os.PathLike | bytes) -> Rows:
         stream = pyvips.Source.new_from_memory(path)
     else:
         stream = pyvips.Source.new_from_file(os.fsencode(path))
-    image = load(stream, access="sequential", fail_on="error")
+    # A truncated TIFF is an error to libvips, a truncated JPEG less than one: errors there are
+    # also the stray bytes that some cameras leave.
+    fail_on = "error" if given.form.name == "TIFF" else "truncated"
+    image = load(stream, access="sequential", fail_on=fail_on)
     given.check_size(image.width, image.height)
     frames, about, turn = _about(given, image)
     if turn > 2:
         # From the bottom or the side: libvips decodes to memory, or to a file beyond 100 MB.
-        image = load(stream, access="random", fail_on="error")
+        image = load(stream, access="random", fail_on=fail_on)
     if image.interpretation == "cmyk":
         image = _from_cmyk(image)
     return _VipsRows(_upright(_plain(given, image), turn), about, frames, stream)
@@ -190,6 +195,8 @@ def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
         for field in ("icc-profile-data", "xmp-data", "exif-data", "n-pages")
     )
     directory = given.directory
+    if exif is None:
+        exif = _png_exif(image, fields)
     if exif:
         with contextlib.suppress(ValueError):
             directory = tags.parse(exif)
@@ -201,6 +208,18 @@ def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
     if any(abs(image.xres * 25.4 - unset) < 0.02 for unset in _UNSET_DPI):
         dpi = None
     return frames or 1, clean(directory, profile, xmp, dpi), orientation(directory)
+
+
+def _png_exif(image: pyvips.Image, fields: set[str]) -> bytes:
+    """Returns the EXIF of a PNG from before the format had a place for it: as a hexadecimal text.
+
+    ImageMagick wrote three lines before it: nothing, the name, the size.
+    """
+    for field in fields:
+        if field.startswith("png-comment-") and field.endswith("Raw profile type exif"):
+            with contextlib.suppress(ValueError):
+                return bytes.fromhex("".join(image.get(field).split("\n")[3:]))
+    return b""
 
 
 def _plain(given: Given, image: pyvips.Image) -> pyvips.Image:
@@ -259,11 +278,17 @@ def open_image(given: Given) -> Image.Image:
     return image
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Pillow from warning of what it repairs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def open_with_pillow(given: Given) -> Rows:
     """Decodes what libvips does not."""
-    # Pillow warns of what it repairs.
-    with warnings.catch_warnings(), open_image(given) as image:
-        warnings.simplefilter("ignore")
+    with quiet(), open_image(given) as image:
         # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
         deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
         if image.mode in ("F", "I") and not deep:

@@ -12,7 +12,7 @@ import numpy as np
 import pyvips
 
 from keras_perceptual import formats, tags
-from keras_perceptual.atomic import atomic_path, folder_above, scratch_file
+from keras_perceptual.atomic import atomic_file, folder_above, scratch_file
 from keras_perceptual.encoders import encode
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.formats import Format
@@ -91,7 +91,7 @@ class Sink:
                     f"{free / 1e9:.1f} GB are free in {folder}"
                 )
             self._file, self._path = self._held.enter_context(scratch_file(folder))
-            self._file.write(self._header())
+            self._write(self._header())
 
     def __enter__(self) -> Sink:
         return self
@@ -149,8 +149,13 @@ class Sink:
             self._array[self._top : self._top + len(rows)] = rows
         else:
             with image_errors(self.name, "cannot be written"):
-                self._file.write(np.ascontiguousarray(rows).data)
+                self._write(np.ascontiguousarray(rows).data)
         self._top += len(rows)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        left = memoryview(data).cast("B")
+        while left:
+            left = left[self._file.write(left) :]
 
     def finish(self, table: np.ndarray | None = None) -> None:
         """Encodes the image into its file: all of it, or nothing.
@@ -170,7 +175,7 @@ class Sink:
         with image_errors(self.name, "cannot be written"):
             image = self._image(table)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(target) as beside, open(beside, "w+b") as file:
+            with atomic_file(target) as file:
                 encode(image, self.form, self.metadata, self.quality, file)
 
     def finish_bytes(self, table: np.ndarray | None = None) -> bytes:
@@ -198,7 +203,6 @@ class Sink:
                 self._array, self.width, self.height, self._bands, kind
             )
         else:
-            self._file.flush()
             source = pyvips.Source.new_from_file(self._path)
             image = pyvips.Image.tiffload_source(source, access="sequential", fail_on="error")
         image = image.copy(interpretation=space)

@@ -45,7 +45,7 @@ class Source:
         """Returns the next rows.
 
         Args:
-            count: how many; fewer are left at the end.
+            count: how many; fewer, and in the end none, are left.
 
         Returns:
             `[count, width, 3 or 4]` uint8 or uint16, RGB and, unpremultiplied, opacity.
@@ -57,6 +57,9 @@ class Source:
         if self._rows is None:
             raise ValueError(f"{self.name}: is closed")
         count = min(count, self.height - self._top)
+        if count < 1:
+            dtype = np.uint16 if self.bits == 16 else np.uint8
+            return np.empty((0, self.width, 3 + self.alpha), dtype)
         with image_errors(self.name, "cannot be read"):
             rows = self._rows.fetch(self._top, count)
         self._top += count

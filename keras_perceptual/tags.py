@@ -116,7 +116,7 @@ def _head(file: BinaryIO) -> tuple[_Layout, int]:
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 8:
-        raise ValueError("no directory of tags")
+        raise ValueError("expected tags, received something else")
     layout = _Layout(order, struct.unpack(order + "H", head[2:4])[0] == 43)
     return layout, layout.offset(head[8:] if layout.big else head[4:])
 
@@ -138,7 +138,7 @@ def parse(file: BinaryIO | bytes) -> Directory:
         layout, offset = _head(file)
         return _parse(file, layout, offset, 0)
     except (struct.error, OverflowError, OSError) as error:
-        raise ValueError(f"a broken directory of tags: {error}") from None
+        raise ValueError(f"damaged or cut short, without its tags ({error})") from None
 
 
 def _parse(file: BinaryIO, layout: _Layout, offset: int, depth: int) -> Directory:

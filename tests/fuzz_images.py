@@ -57,9 +57,8 @@ def samples() -> dict[str, bytes]:
 
     def pillow(name: str, image: Image.Image, **options: object) -> None:
         file = io.BytesIO()
-        image.copy().save(
-            file, formats.of(f"x.{name.split('-')[0]}").codec or _codec(name), **options
-        )
+        codec = formats.of(f"x.{name.split('-')[0]}").codec or _codec(name)
+        image.copy().save(file, codec, **options)
         files[name] = file.getvalue()
 
     def vips(name: str, array: np.ndarray, space: str, **options: object) -> None:

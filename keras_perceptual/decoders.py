@@ -24,7 +24,7 @@ from keras_perceptual.metadata import Metadata, clean, orientation
 __all__ = [
     "Given",
     "Rows",
-    "check_samples",
+    "check_tags",
     "open_image",
     "open_with_pillow",
     "open_with_vips",
@@ -36,11 +36,15 @@ __all__ = [
 pyvips.cache_set_max(0)
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 338, 339
-_JPEG, _YCBCR = 7, 6
+_COLOUR_MAP = 320
+_JPEG, _PALETTE, _YCBCR = 7, 3, 6
 # none, CCITT, LZW, JPEG, Deflate, PackBits
 _VIPS_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946}
 # bilevel, gray, RGB, palette, CMYK, YCbCr
-_VIPS_PHOTOMETRICS = {0, 1, 2, 3, 5, _YCBCR}
+_VIPS_PHOTOMETRICS = {0, 1, 2, _PALETTE, 5, _YCBCR}
+
+# Rows that libvips is asked for: it caches as many, in time that grows with their square.
+_AT_ONCE = 64
 
 # What stands an EXIF orientation upright: quarter turns clockwise, then a mirror.
 _QUARTERS = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
@@ -118,9 +122,12 @@ class _VipsRows(Rows):
         self._held = image, stream  # regions do not hold the memory that pixels come from
 
     def fetch(self, top: int, count: int) -> np.ndarray:
-        data = self._region.fetch(0, top, self.width, count)
-        dtype = np.uint16 if self.bits == 16 else np.uint8
-        return np.frombuffer(data, dtype).reshape(count, self.width, self.bands)
+        rows = np.empty((count, self.width, self.bands), np.uint16 if self.bits == 16 else np.uint8)
+        for first in range(0, count, _AT_ONCE):
+            part = rows[first : first + _AT_ONCE]
+            data = self._region.fetch(0, top + first, self.width, len(part))
+            part[:] = np.frombuffer(data, rows.dtype).reshape(part.shape)
+        return rows
 
 
 class _ArrayRows(Rows):
@@ -135,10 +142,13 @@ class _ArrayRows(Rows):
         return self._pixels[top : top + count]
 
 
-def check_samples(given: Given) -> None:
-    """Refuses a TIFF of pixels whose range is not known."""
+def check_tags(given: Given) -> None:
+    """Refuses a TIFF of pixels whose range is not known, or that has lost its palette."""
     if given.directory is None:
         return
+    palette = given.directory.numbers(_PHOTOMETRIC) == (_PALETTE,)
+    if palette and not given.directory.numbers(_COLOUR_MAP):
+        raise ImageError(f"{given.name}: cannot be read: its palette is missing")
     bits = max(given.directory.numbers(_BITS), default=1)
     kinds = {2: "signed integers", 3: "floating point", 5: "complex numbers", 6: "complex numbers"}
     (kind, *_) = given.directory.numbers(_SAMPLE_FORMAT) or (1,)

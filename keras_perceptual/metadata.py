@@ -18,7 +18,7 @@ _STRUCTURE |= {42112, 42113}
 _SIZES = {0xA002, 0xA003}  # the width and height that the EXIF directory repeats
 _EXIF = 0x8769
 
-_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
+_XMP_ORIENTATION = re.compile(rb"""((?<!/)tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
 
 
 @dataclass(frozen=True)

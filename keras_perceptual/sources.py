@@ -105,7 +105,7 @@ def open_source(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         directory = tags.parse(file) if form.name == "TIFF" else None
         file.seek(0)
         given = decoders.Given(name, form, file, directory, most_pixels)
-        decoders.check_samples(given)
+        decoders.check_tags(given)
         if (form.codec and form.name != "WebP") or not decoders.vips_decodes(directory):
             return Source(name, form, decoders.open_with_pillow(given))
         return Source(name, form, decoders.open_with_vips(given, path))

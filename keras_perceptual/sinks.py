@@ -73,13 +73,9 @@ class Sink:
         self._array: np.ndarray | None = None
         size = height * width * self._bands * bits // 8
         with image_errors(self.name, "cannot be written"):
-            if target is not None and Path(target).is_dir():
-                raise IsADirectoryError(None, "is a folder")
-            folder = folder_above(target) if target is not None else Path.cwd()
-            if target is not None and not os.access(folder, os.W_OK | os.X_OK):
-                raise PermissionError(None, f"no permission to write in {folder}")
-            if target is not None and not folder.is_dir():
-                raise NotADirectoryError(None, f"{folder} is not a folder")
+            folder = Path.cwd() if target is None else folder_above(target)
+            if target is not None:
+                _check_target(target, folder)
             if size <= budget:
                 dtype = np.uint16 if bits == 16 else np.uint8
                 self._array = np.empty((height, width, self._bands), dtype)
@@ -224,6 +220,16 @@ class Sink:
             colours = np.rint(colours.mean(axis=0, keepdims=True)).astype(dtype)
         tables = np.concatenate([colours, same[None]]) if self.alpha else colours
         return EIGHT_BITS[tables] if reduced else tables
+
+
+def _check_target(target: Path, folder: Path) -> None:
+    """Refuses what could not be written in the end."""
+    if target.is_dir():
+        raise IsADirectoryError
+    if not folder.is_dir():
+        raise NotADirectoryError(None, f"{folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(None, f"{folder} may not be written to")
 
 
 def _look_up(image: pyvips.Image, tables: np.ndarray) -> pyvips.Image:

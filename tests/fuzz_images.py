@@ -247,7 +247,7 @@ def run(names: list[str], seeds: range) -> list[str]:
         if not last:
             return [f"no worker: {process.stderr}"]
         name, seed = last.split()
-        *_, why = process.stderr.strip().splitlines() or [""]
+        why = next((line for line in process.stderr.splitlines() if "rror" in line), "")
         how = "hangs" if process.returncode == -signal.SIGALRM else f"exit {process.returncode}"
         failures.append(f"{name} {seed}: {how}: {why}")
         left = left[left.index((name, int(seed))) + 1 :]

@@ -22,7 +22,7 @@ _TYPES = {  # TIFF's number of a type: (bytes a value, bytes of the unit that by
     1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1), 8: (2, 2),
     9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4), 16: (8, 8), 17: (8, 8), 18: (8, 8),
 }  # fmt: skip
-_MOST = 2**26  # bytes of one value; a hostile file may claim any number
+_MOST = 2**24  # bytes of all values; a hostile file may claim any number, and often the same
 
 
 @dataclass(frozen=True)
@@ -147,9 +147,10 @@ def _parse(file: BinaryIO, layout: _Layout, offset: int, depth: int) -> Director
     (entries,) = layout.count.unpack(file.read(layout.count.size))
     table = file.read(min(entries, 10_000) * layout.entry.size)
     table = table[: len(table) // layout.entry.size * layout.entry.size]
+    left = _MOST
     for number, kind, count, value in layout.entry.iter_unpack(table):
         size = count * _TYPES.get(kind, (0, 0))[0]
-        if not 0 < size <= _MOST:
+        if not 0 < size <= left:
             continue
         if number in _INSIDE:
             if depth < 2:
@@ -163,6 +164,7 @@ def _parse(file: BinaryIO, layout: _Layout, offset: int, depth: int) -> Director
             data = file.read(size)
         else:
             data = value[:size]
+        left -= size
         if len(data) == size:
             found.tags[number] = Tag(kind, data)
     return found

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -71,23 +72,29 @@ class Sink:
         self._top = 0
         self._held = contextlib.ExitStack()
         self._array: np.ndarray | None = None
-        size = height * width * self._bands * bits // 8
         with image_errors(self.name, "cannot be written"):
-            folder = Path.cwd() if target is None else folder_above(target)
+            folder = Path(tempfile.gettempdir()) if target is None else folder_above(target)
             if target is not None:
                 _check_target(target, folder)
+            size = height * width * self._bands * bits // 8
             if size <= budget:
                 dtype = np.uint16 if bits == 16 else np.uint8
                 self._array = np.empty((height, width, self._bands), dtype)
-                return
-            free = shutil.disk_usage(folder).free
-            if size > free:
-                raise ImageError(
-                    f"{self.name}: needs {size / 1e9:.1f} GB of disk space for its pixels, "
-                    f"{free / 1e9:.1f} GB are free in {folder}"
-                )
-            self._file, self._path = self._held.enter_context(scratch_file(folder))
+            else:
+                self._spool(folder, size)
+
+    def _spool(self, folder: Path, size: int) -> None:
+        """Opens the hidden file, once it is clear that the disk has room for it."""
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise ImageError(
+                f"{self.name}: needs {size / 1e9:.1f} GB of disk space for its pixels, "
+                f"{free / 1e9:.1f} GB are free in {folder}"
+            )
+        with contextlib.ExitStack() as held:
+            self._file, self._path = held.enter_context(scratch_file(folder))
             self._write(self._header())
+            self._held = held.pop_all()
 
     def __enter__(self) -> Sink:
         return self

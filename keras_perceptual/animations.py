@@ -231,7 +231,7 @@ def _write_png(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) ->
         )
         sequence += 1
         begun = False
-        for kind, body in _chunks(still.getbuffer()):
+        for kind, body in _chunks(memoryview(still.getvalue())):
             if kind == b"IDAT":
                 if not begun:
                     begun = True

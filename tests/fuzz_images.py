@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import random
+import resource
 import signal
 import struct
 import subprocess
@@ -285,7 +286,11 @@ def main() -> int:
                 seed = int(failure.split()[1].rstrip(":"))
                 (arguments.keep / f"{name}-{seed}").write_bytes(mutate(name, seed))
     total = len(seeds) * len(arguments.samples)
-    print(f"{total} files, {len(failures)} failures, {time.time() - began:.0f} s")
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    print(
+        f"{total} files, {len(failures)} failures, {time.time() - began:.0f} s, "
+        f"at most {most} MB in memory"
+    )
     return 1 if failures else 0
 
 

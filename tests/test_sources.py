@@ -52,7 +52,7 @@ ALL = {"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "LAB", "YCbCr"}
     ("codec", "modes"),
     [
         ("PNG", {"1", "L", "LA", "P", "RGB", "RGBA"}),
-        ("TIFF", ALL),
+        ("TIFF", ALL - {"YCbCr"}),  # which Pillow 12 writes and cannot read
         ("JPEG", {"1", "L", "RGB", "CMYK", "YCbCr"}),
         ("WEBP", ALL),
         ("GIF", {"1", "L", "LA", "P", "RGB", "RGBA"}),

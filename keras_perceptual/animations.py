@@ -15,7 +15,7 @@ import numpy as np
 import pyvips
 from PIL import GifImagePlugin, Image
 
-from keras_perceptual import decoders, formats
+from keras_perceptual import decoders, formats, pillow_decoder
 from keras_perceptual.atomic import atomic_file
 from keras_perceptual.encoders import encode, gif_frame, pillow_options
 from keras_perceptual.errors import ImageError, image_errors
@@ -85,20 +85,20 @@ def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         _, file = open_file(path)
         with file, image_errors(name, "cannot be read"):
             given = decoders.Given(name, form, file, None, most_pixels)
-            with decoders.quiet():
-                image = decoders.open_image(given)
+            with pillow_decoder.quiet():
+                image = pillow_decoder.open_image(given)
             with image:
                 yield from _frames(name, image)
 
     durations, about, loop, size = [], Metadata(), 0, (0, 0)
     for image, duration in frames():
         durations.append(duration)
-        about, loop, size = decoders.pillow_metadata(image), _loop(form, image), image.size
+        about, loop, size = pillow_decoder.metadata_of(image), _loop(form, image), image.size
     return Animation(name, *size, tuple(durations), loop, about, frames)
 
 
 def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    with decoders.quiet():
+    with pillow_decoder.quiet():
         count = getattr(image, "n_frames", 1)
     if count * image.width * image.height > MOST_PIXELS_IN_ALL:
         raise ImageError(
@@ -107,7 +107,7 @@ def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
         )
     # An animated PNG may have a picture before its frames, for those who cannot play it.
     for number in range(int(bool(image.info.get("default_image"))), count):
-        with decoders.quiet():
+        with pillow_decoder.quiet():
             image.seek(number)
             image.load()
         yield image, round(float(image.info.get("duration") or 0))

@@ -1,12 +1,10 @@
-"""Image files to rows of upright pixels: by libvips as they are asked for, by Pillow whole."""
+"""Image files to rows of upright pixels, decoded by libvips as they are asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,22 +12,20 @@ os.environ.setdefault("VIPS_CONCURRENCY", "1")  # rows come in order, one reader
 
 import numpy as np
 import pyvips
-from PIL import Image
 
-from keras_perceptual import formats, tags
+from keras_perceptual import tags
 from keras_perceptual.errors import ImageError
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata, clean, orientation
 
 __all__ = [
+    "MIRRORED",
+    "QUARTERS",
+    "ArrayRows",
     "Given",
     "Rows",
     "check_tags",
-    "open_image",
-    "open_with_pillow",
-    "open_with_vips",
-    "pillow_metadata",
-    "quiet",
+    "open_rows",
     "vips_decodes",
 ]
 
@@ -47,8 +43,8 @@ _VIPS_PHOTOMETRICS = {0, 1, 2, _PALETTE, 5, _YCBCR}
 _AT_ONCE = 64
 
 # What stands an EXIF orientation upright: quarter turns clockwise, then a mirror.
-_QUARTERS = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
-_MIRRORED = (2, 4, 5, 7)
+QUARTERS = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
+MIRRORED = (2, 4, 5, 7)
 
 _UNSET_DPI = (25.4, 71.98, 72.0)  # what libvips says where a file says nothing
 
@@ -130,7 +126,7 @@ class _VipsRows(Rows):
         return rows
 
 
-class _ArrayRows(Rows):
+class ArrayRows(Rows):
     """Rows of an array."""
 
     def __init__(self, pixels: np.ndarray, about: Metadata, frames: int) -> None:
@@ -175,7 +171,7 @@ def vips_decodes(directory: tags.Directory | None) -> bool:
     )
 
 
-def open_with_vips(given: Given, path: str | os.PathLike | bytes) -> Rows:
+def open_rows(given: Given, path: str | os.PathLike | bytes) -> Rows:
     """Opens a PNG, JPEG, TIFF or WebP."""
     load = getattr(pyvips.Image, f"{given.form.name.lower()}load_source")
 
@@ -264,9 +260,9 @@ def _from_cmyk(image: pyvips.Image) -> pyvips.Image:
 
 
 def _upright(image: pyvips.Image, turn: int) -> pyvips.Image:
-    if turn in _QUARTERS:
-        image = image.rot(f"d{90 * _QUARTERS[turn]}")
-    return image.fliphor() if turn in _MIRRORED else image
+    if turn in QUARTERS:
+        image = image.rot(f"d{90 * QUARTERS[turn]}")
+    return image.fliphor() if turn in MIRRORED else image
 
 
 def _apng_frames(file: BinaryIO) -> int:
@@ -277,66 +273,3 @@ def _apng_frames(file: BinaryIO) -> int:
             return int.from_bytes(file.read(4), "big")
         file.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)
     return 1
-
-
-def open_image(given: Given) -> Image.Image:
-    """Opens a file by Pillow's plugin of its format, past the limit of pixels that is Pillow's."""
-    formats.open_codec(given.form, given.name)
-    factory, _ = Image.OPEN[given.form.codec or given.form.name]
-    image = factory(given.file, "")
-    given.check_size(*image.size)
-    return image
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps Pillow from warning of what it repairs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def open_with_pillow(given: Given) -> Rows:
-    """Decodes what libvips does not."""
-    with quiet(), open_image(given) as image:
-        # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
-        deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
-        if image.mode in ("F", "I") and not deep:
-            raise given.wrong_type("floating point" if image.mode == "F" else "integers", 32)
-        frames = getattr(image, "n_frames", 1)
-        image.load()
-        # Pillow turns TIFFs by itself.
-        turn = 1 if given.directory else orientation(_pillow_tags(image))
-        about = pillow_metadata(image, given.directory)
-        if deep:
-            pixels = np.asarray(image).astype(np.uint16)
-        else:
-            gray = image.mode in ("1", "L", "LA")
-            if image.has_transparency_data:
-                pixels = np.asarray(image.convert("LA" if gray else "RGBA"))
-            else:
-                pixels = np.asarray(image.convert("L" if gray else "RGB"))
-    pixels = np.rot90(pixels.reshape(*pixels.shape[:2], -1), -_QUARTERS.get(turn, 0))
-    if turn in _MIRRORED:
-        pixels = pixels[:, ::-1]
-    return _ArrayRows(pixels, about, frames)
-
-
-def _pillow_tags(image: Image.Image) -> tags.Directory | None:
-    with contextlib.suppress(ValueError):
-        return tags.parse(image.info.get("exif") or b"")
-    return None
-
-
-def pillow_metadata(image: Image.Image, directory: tags.Directory | None = None) -> Metadata:
-    """Returns the metadata of an image that Pillow opened.
-
-    Args:
-        image: the image.
-        directory: the tags of a TIFF.
-    """
-    info = image.info
-    profile = info.get("icc_profile") if image.mode not in ("CMYK", "LAB") else None
-    x, y = map(float, info.get("dpi") or (0, 0))
-    dpi = (x, y) if x > 0 and y > 0 else None
-    return clean(directory or _pillow_tags(image), profile, info.get("xmp"), dpi)

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyvips
@@ -31,7 +32,7 @@ class Sink:
     """Gathers an image from the top and encodes it. To be used in a `with` statement.
 
     Args:
-        target: the file to write, or None to take the bytes by `finish_bytes`; folders that are
+        target: the file to write, or None for `finish_bytes` and `finish_into`; folders that are
             missing are made, an existing file is replaced.
         form: the format to write.
         height: of the image, in pixels.
@@ -172,7 +173,7 @@ class Sink:
             ValueError: if rows are missing.
         """
         if self.target is None:
-            raise ValueError("expected a target, received None; finish_bytes returns the bytes")
+            raise ValueError("expected a target, received None; finish_bytes or finish_into")
         self._check_whole()
         target = Path(self.target)
         with image_errors(self.name, "cannot be written"):
@@ -192,6 +193,22 @@ class Sink:
             file = io.BytesIO()
             encode(self._image(table), self.form, self.metadata, self.quality, file)
             return file.getvalue()
+
+    def finish_into(self, stream: BinaryIO, table: np.ndarray | None = None) -> None:
+        """Encodes the image for a stream that cannot seek, such as standard output.
+
+        Nothing is written to it unless all has been encoded, to a temporary file. Other arguments
+        and errors are those of `finish`.
+
+        Args:
+            stream: where the bytes of the file go.
+        """
+        self._check_whole()
+        with image_errors(self.name, "cannot be written"), tempfile.TemporaryFile() as file:
+            encode(self._image(table), self.form, self.metadata, self.quality, file)
+            file.seek(0)
+            shutil.copyfileobj(file, stream, 2**20)
+            stream.flush()
 
     def _check_whole(self) -> None:
         if self._top != self.height:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from keras_perceptual import decoders, formats, tags
+from keras_perceptual import decoders, formats, pillow_decoder, tags
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.formats import Format
 
@@ -107,8 +107,8 @@ def open_source(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         given = decoders.Given(name, form, file, directory, most_pixels)
         decoders.check_tags(given)
         if (form.codec and form.name != "WebP") or not decoders.vips_decodes(directory):
-            return Source(name, form, decoders.open_with_pillow(given))
-        return Source(name, form, decoders.open_with_vips(given, path))
+            return Source(name, form, pillow_decoder.open_rows(given))
+        return Source(name, form, decoders.open_rows(given, path))
 
 
 def open_file(path: str | os.PathLike | bytes) -> tuple[str, BinaryIO]:

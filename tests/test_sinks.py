@@ -233,6 +233,9 @@ def test_bytes(tmp_path, rows, form):
     with Sink(None, formats.of(f"a.{form}"), 40, 50, metadata=_metadata(), budget=0) as sink:
         sink.append(rows)
         data = sink.finish_bytes()
+        stream = io.BytesIO()
+        sink.finish_into(stream)
+        assert stream.getvalue() == data
     _write(tmp_path / f"a.{form}", rows, metadata=_metadata())
     assert (tmp_path / f"a.{form}").read_bytes() == data
 

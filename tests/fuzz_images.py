@@ -34,7 +34,7 @@ from keras_perceptual.sources import Source, open_source
 SECONDS = 20  # for one file, on a busy machine
 MOST_PIXELS = 1_000_000
 PROFILE = pyvips.Operation.call("profile_load", "srgb")
-WRITTEN = ("png", "jpg", "tif", "webp", "gif")
+WRITTEN = ("png", "jpg", "tif", "webp", "gif", "avif", "png", "jp2")
 ANIMATED = ("gif", "png", "webp")
 
 
@@ -217,7 +217,10 @@ def read(name: str, data: bytes) -> str:
 
 def _write(source: Source, parts: list[np.ndarray], ending: str) -> None:
     """Writes what was read, with its metadata, however strange; that must always succeed."""
-    form = formats.of(f"a.{ending}")
+    try:
+        form = formats.of(f"a.{ending}")
+    except ImageError:  # a Pillow without AVIF
+        return
     about = {"bits": source.bits, "gray": source.gray, "alpha": source.alpha}
     size = source.height, source.width
     with Sink(None, form, *size, **about, metadata=source.metadata) as sink:

@@ -205,10 +205,11 @@ def _adobe_like() -> bytes:
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp", "gif"])
-@pytest.mark.parametrize("profile", [srgb(), b"broken", b"\0" * 200])
-def test_a_profile_of_other_colours_does_no_harm(tmp_path, ending, profile):
+@pytest.mark.parametrize("profile", [srgb(), b"broken", b"\0" * 200, b"\1" + srgb()[1:]])
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_profile_that_does_not_fit_does_no_harm(tmp_path, ending, profile, gray):
     pixels = np.full((8, 8, 3), 100, np.uint8)
-    _write(tmp_path / f"a.{ending}", pixels, gray=True, metadata=Metadata(icc_profile=profile))
+    _write(tmp_path / f"a.{ending}", pixels, gray=gray, metadata=Metadata(icc_profile=profile))
     assert np.abs(_read(tmp_path / f"a.{ending}").astype(int) - 100).max() <= 1
 
 

@@ -203,7 +203,10 @@ def _write_gif(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) ->
 
 def _write_webp(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) -> None:
     about = played.metadata
-    options = pillow_options(played.form, about, played.quality, about.icc_profile)
+    profile = about.icc_profile
+    if profile and profile[16:20] != b"RGB ":
+        profile = None
+    options = pillow_options(played.form, about, played.quality, profile)
     Image.fromarray(next(frames)).save(
         file,
         "WEBP",

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -207,10 +208,48 @@ def _adobe_like() -> bytes:
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp", "gif"])
 @pytest.mark.parametrize("profile", [srgb(), b"broken", b"\0" * 200, b"\1" + srgb()[1:]])
 @pytest.mark.parametrize("gray", [False, True])
-def test_a_profile_that_does_not_fit_does_no_harm(tmp_path, ending, profile, gray):
-    pixels = np.full((8, 8, 3), 100, np.uint8)
-    _write(tmp_path / f"a.{ending}", pixels, gray=gray, metadata=Metadata(icc_profile=profile))
-    assert np.abs(_read(tmp_path / f"a.{ending}").astype(int) - 100).max() <= 1
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_profile_that_does_not_fit_does_no_harm(tmp_path, ending, profile, gray, alpha):
+    pixels = np.full((8, 8, 3 + alpha), 100, np.uint8)
+    pixels[..., 3:] = 255
+    path = tmp_path / f"a.{ending}"
+    _write(path, pixels, gray=gray, metadata=Metadata(icc_profile=profile))
+    with open_source(path) as source:
+        assert source.gray == (gray and ending in ("png", "jpg", "tif"))
+        assert np.abs(source.take(8)[..., :3].astype(int) - 100).max() <= 1
+
+
+def _linear_gray() -> bytes:
+    """Returns a profile of gray that is proportional to light."""
+    bodies = {
+        b"desc": b"desc" + struct.pack(">4xI", 2) + b"g".ljust(80, b"\0"),
+        b"cprt": b"text".ljust(12, b"\0"),
+        b"wtpt": b"XYZ " + struct.pack(">4xiii", 63190, 65536, 54061),
+        b"kTRC": b"curv" + struct.pack(">4xIHxx", 1, 256),
+    }
+    table, body = struct.pack(">I", len(bodies)), b""
+    for name, data in bodies.items():
+        table += name + struct.pack(">II", 132 + 12 * len(bodies) + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = struct.pack(
+        ">I4sI4s4s4s", 128 + len(table + body), b"lcms", 0x2100000, b"mntr", b"GRAY", b"XYZ "
+    )
+    head = (head + bytes(12) + b"acsp").ljust(68, b"\0") + struct.pack(">iii", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + table + body
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "jpg", "webp", "bmp", "jp2"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_profile_of_gray(tmp_path, ending, bits):
+    pixels = np.full((8, 8, 3), 100 if bits == 8 else 25700, np.uint8 if bits == 8 else np.uint16)
+    path, profile = tmp_path / f"a.{ending}", _linear_gray()
+    _write(path, pixels, gray=True, metadata=Metadata(icc_profile=profile))
+    with open_source(path) as source:
+        carried = ending in ("png", "tif", "jpg")
+        assert source.metadata.icc_profile == (profile if carried else None)
+        assert source.gray == (ending != "webp")
+        level = source.take(8)[0, 0, 0] / (257 if source.bits == 16 else 1)
+        assert level == pytest.approx(100 if carried else 168, abs=2)
 
 
 def test_quality(tmp_path, photographs):

@@ -59,7 +59,7 @@ def clean(
         directory: the file's first directory of tags, or its EXIF, or None.
         icc_profile: as in the file.
         xmp: as in the file; an orientation in it is reset.
-        dpi: as in the file.
+        dpi: as in the file; what nobody means is left out.
 
     Returns:
         What is true of the upright picture, whatever becomes of its size.
@@ -77,4 +77,6 @@ def clean(
         exif = tags.dump(tags.Directory(directory.order, kept, inside))
     if xmp:
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+    if dpi and not all(1 <= each <= 100_000 for each in dpi):
+        dpi = None
     return Metadata(icc_profile or None, exif, xmp or None, dpi)

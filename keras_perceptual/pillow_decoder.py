@@ -75,5 +75,4 @@ def metadata_of(image: Image.Image, directory: tags.Directory | None = None) -> 
     info = image.info
     profile = info.get("icc_profile") if image.mode not in ("CMYK", "LAB") else None
     x, y = map(float, info.get("dpi") or (0, 0))
-    dpi = (x, y) if x > 0 and y > 0 else None
-    return clean(directory or _tags_of(image), profile, info.get("xmp"), dpi)
+    return clean(directory or _tags_of(image), profile, info.get("xmp"), (x, y))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ import numpy as np
 import pyvips
 from PIL import GifImagePlugin, Image
 
-from keras_perceptual import decoders, formats
-from keras_perceptual.atomic import atomic_path
+from keras_perceptual import decoders, formats, pillow_decoder
+from keras_perceptual.atomic import atomic_file
 from keras_perceptual.encoders import encode, gif_frame, pillow_options
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.formats import Format
@@ -86,18 +85,21 @@ def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         _, file = open_file(path)
         with file, image_errors(name, "cannot be read"):
             given = decoders.Given(name, form, file, None, most_pixels)
-            with decoders.open_image(given) as image:
+            with pillow_decoder.quiet():
+                image = pillow_decoder.open_image(given)
+            with image:
                 yield from _frames(name, image)
 
     durations, about, loop, size = [], Metadata(), 0, (0, 0)
     for image, duration in frames():
         durations.append(duration)
-        about, loop, size = decoders.pillow_metadata(image), _loop(form, image), image.size
+        about, loop, size = pillow_decoder.metadata_of(image), _loop(form, image), image.size
     return Animation(name, *size, tuple(durations), loop, about, frames)
 
 
 def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    count = getattr(image, "n_frames", 1)
+    with pillow_decoder.quiet():
+        count = getattr(image, "n_frames", 1)
     if count * image.width * image.height > MOST_PIXELS_IN_ALL:
         raise ImageError(
             f"{name}: expected at most {MOST_PIXELS_IN_ALL / 1e9:g} gigapixels in all its frames, "
@@ -105,8 +107,7 @@ def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
         )
     # An animated PNG may have a picture before its frames, for those who cannot play it.
     for number in range(int(bool(image.info.get("default_image"))), count):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with pillow_decoder.quiet():
             image.seek(number)
             image.load()
         yield image, round(float(image.info.get("duration") or 0))
@@ -157,7 +158,7 @@ def write_frames(
             write(target, checked, played)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(target) as beside, open(beside, "w+b") as file:
+        with atomic_file(target) as file:
             write(file, checked, played)
 
 
@@ -202,7 +203,10 @@ def _write_gif(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) ->
 
 def _write_webp(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) -> None:
     about = played.metadata
-    options = pillow_options(played.form, about, played.quality, about.icc_profile)
+    profile = about.icc_profile
+    if profile and profile[16:20] != b"RGB ":
+        profile = None
+    options = pillow_options(played.form, about, played.quality, profile)
     Image.fromarray(next(frames)).save(
         file,
         "WEBP",
@@ -230,7 +234,7 @@ def _write_png(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) ->
         )
         sequence += 1
         begun = False
-        for kind, body in _chunks(still.getbuffer()):
+        for kind, body in _chunks(memoryview(still.getvalue())):
             if kind == b"IDAT":
                 if not begun:
                     begun = True

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, whenever the program that writes them is killed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_path", "folder_above", "scratch_file"]
+__all__ = ["atomic_file", "atomic_path", "folder_above", "scratch_file"]
+
+_OPENED = "/proc/self/fd"  # Linux: the open files by their numbers
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a path beside `path` to write to, and renames it to `path` if all went well.
 
-    A reader therefore never sees half a file, whenever the writer is killed. Each call has a path
-    of its own, so that of several writers the last one's file stands, whole.
+    A reader therefore never sees half a file. Each call has a path of its own, so that of several
+    writers the last one's file stands, whole.
     """
     path = Path(path)
     beside = path.with_name(f".{secrets.token_hex(6)}.{path.name[-40:]}")
@@ -30,6 +32,38 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Gives a file to write and to read that becomes `path` if all went well.
+
+    Where the system has files without names, not even `kill -9` leaves anything behind.
+    """
+    path = Path(path)
+    descriptor = _nameless(path.parent)
+    if descriptor is None:
+        with atomic_path(path) as beside, open(beside, "w+b") as file:
+            yield file
+        return
+    with open(descriptor, "w+b") as file, atomic_path(path) as beside:
+        yield file
+        file.flush()
+        folder = os.open(_OPENED, os.O_RDONLY)
+        try:
+            os.link(str(descriptor), beside, src_dir_fd=folder)
+        finally:
+            os.close(folder)
+
+
+def _nameless(folder: Path) -> int | None:
+    """Opens a file without a name; None where the system or the disk has none."""
+    if not hasattr(os, "O_TMPFILE") or not os.path.isdir(_OPENED):
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
 def scratch_file(folder: str | os.PathLike) -> Iterator[tuple[BinaryIO, str]]:
     """Gives a hidden file for the time of a `with` statement, and a path that opens it.
 
@@ -37,14 +71,17 @@ def scratch_file(folder: str | os.PathLike) -> Iterator[tuple[BinaryIO, str]]:
 
     Args:
         folder: on whose disk it lies.
+
+    Yields:
+        (file, path); nothing is buffered, and a `write` may do less than it is asked.
     """
     if os.path.isdir("/dev/fd"):
-        with tempfile.TemporaryFile(dir=os.fspath(folder)) as file:
+        with tempfile.TemporaryFile(dir=os.fspath(folder), buffering=0) as file:
             yield file, f"/dev/fd/{file.fileno()}"
     else:
         descriptor, name = tempfile.mkstemp(prefix=".", dir=folder)
         try:
-            with open(descriptor, "w+b") as file:
+            with open(descriptor, "w+b", buffering=0) as file:
                 yield file, name
         finally:
             os.unlink(name)

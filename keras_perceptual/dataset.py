@@ -58,7 +58,7 @@ class Patches:
     on from, and at most a few chunks of patches are ever in memory.
 
     Args:
-        paths: photographs, in any format that Pillow reads.
+        paths: photographs, in any format of `formats.FORMATS`.
         batch_size: patches a batch.
         patch_size: side of an HR patch in pixels, a multiple of `scale`.
         scale: HR size over LR size.

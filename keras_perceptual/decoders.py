@@ -1,11 +1,10 @@
-"""Image files to rows of upright pixels: by libvips as they are asked for, by Pillow whole."""
+"""Image files to rows of upright pixels, decoded by libvips as they are asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
-import warnings
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -13,35 +12,39 @@ os.environ.setdefault("VIPS_CONCURRENCY", "1")  # rows come in order, one reader
 
 import numpy as np
 import pyvips
-from PIL import Image
 
-from keras_perceptual import formats, tags
+from keras_perceptual import tags
 from keras_perceptual.errors import ImageError
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata, clean, orientation
 
 __all__ = [
+    "MIRRORED",
+    "QUARTERS",
+    "ArrayRows",
     "Given",
     "Rows",
-    "open_image",
-    "open_with_pillow",
-    "open_with_vips",
-    "pillow_metadata",
+    "check_tags",
+    "open_rows",
     "vips_decodes",
 ]
 
 pyvips.cache_set_max(0)
 
-_COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES = 259, 262, 338
-_JPEG, _YCBCR = 7, 6
+_BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 338, 339
+_COLOUR_MAP = 320
+_JPEG, _PALETTE, _YCBCR = 7, 3, 6
 # none, CCITT, LZW, JPEG, Deflate, PackBits
 _VIPS_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946}
 # bilevel, gray, RGB, palette, CMYK, YCbCr
-_VIPS_PHOTOMETRICS = {0, 1, 2, 3, 5, _YCBCR}
+_VIPS_PHOTOMETRICS = {0, 1, 2, _PALETTE, 5, _YCBCR}
+
+# Rows that libvips is asked for: it caches as many, in time that grows with their square.
+_AT_ONCE = 64
 
 # What stands an EXIF orientation upright: quarter turns clockwise, then a mirror.
-_QUARTERS = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
-_MIRRORED = (2, 4, 5, 7)
+QUARTERS = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
+MIRRORED = (2, 4, 5, 7)
 
 _UNSET_DPI = (25.4, 71.98, 72.0)  # what libvips says where a file says nothing
 
@@ -104,20 +107,26 @@ class Rows:
 
 
 class _VipsRows(Rows):
-    """Rows of a libvips image, decoded as they are fetched."""
+    """Rows of a libvips image, decoded as they are fetched from its stream."""
 
-    def __init__(self, image: pyvips.Image, about: Metadata, frames: int) -> None:
+    def __init__(
+        self, image: pyvips.Image, about: Metadata, frames: int, stream: pyvips.Source
+    ) -> None:
         bits = 16 if image.format == "ushort" else 8
         super().__init__((image.height, image.width, image.bands), bits, about, frames)
         self._region = pyvips.Region.new(image)
+        self._held = image, stream  # regions do not hold the memory that pixels come from
 
     def fetch(self, top: int, count: int) -> np.ndarray:
-        data = self._region.fetch(0, top, self.width, count)
-        dtype = np.uint16 if self.bits == 16 else np.uint8
-        return np.frombuffer(data, dtype).reshape(count, self.width, self.bands)
+        rows = np.empty((count, self.width, self.bands), np.uint16 if self.bits == 16 else np.uint8)
+        for first in range(0, count, _AT_ONCE):
+            part = rows[first : first + _AT_ONCE]
+            data = self._region.fetch(0, top + first, self.width, len(part))
+            part[:] = np.frombuffer(data, rows.dtype).reshape(part.shape)
+        return rows
 
 
-class _ArrayRows(Rows):
+class ArrayRows(Rows):
     """Rows of an array."""
 
     def __init__(self, pixels: np.ndarray, about: Metadata, frames: int) -> None:
@@ -127,6 +136,20 @@ class _ArrayRows(Rows):
 
     def fetch(self, top: int, count: int) -> np.ndarray:
         return self._pixels[top : top + count]
+
+
+def check_tags(given: Given) -> None:
+    """Refuses a TIFF of pixels whose range is not known, or that has lost its palette."""
+    if given.directory is None:
+        return
+    palette = given.directory.numbers(_PHOTOMETRIC) == (_PALETTE,)
+    if palette and not given.directory.numbers(_COLOUR_MAP):
+        raise ImageError(f"{given.name}: cannot be read: its palette is missing")
+    bits = max(given.directory.numbers(_BITS), default=1)
+    kinds = {2: "signed integers", 3: "floating point", 5: "complex numbers", 6: "complex numbers"}
+    (kind, *_) = given.directory.numbers(_SAMPLE_FORMAT) or (1,)
+    if bits not in (1, 2, 4, 8, 16) or kind in kinds:
+        raise given.wrong_type(kinds.get(kind, "integers"), bits)
 
 
 def vips_decodes(directory: tags.Directory | None) -> bool:
@@ -148,26 +171,26 @@ def vips_decodes(directory: tags.Directory | None) -> bool:
     )
 
 
-def open_with_vips(given: Given, path: str | os.PathLike | bytes) -> Rows:
+def open_rows(given: Given, path: str | os.PathLike | bytes) -> Rows:
     """Opens a PNG, JPEG, TIFF or WebP."""
     load = getattr(pyvips.Image, f"{given.form.name.lower()}load_source")
 
-    def opened(access: str) -> pyvips.Image:
-        if isinstance(path, bytes):
-            stream = pyvips.Source.new_from_memory(path)
-        else:
-            stream = pyvips.Source.new_from_file(os.fsencode(path))
-        return load(stream, access=access, fail_on="error")
-
-    image = opened("sequential")
+    if isinstance(path, bytes):
+        stream = pyvips.Source.new_from_memory(path)
+    else:
+        stream = pyvips.Source.new_from_file(os.fsencode(path))
+    # A truncated TIFF is an error to libvips, a truncated JPEG less than one: errors there are
+    # also the stray bytes that some cameras leave.
+    fail_on = "error" if given.form.name == "TIFF" else "truncated"
+    image = load(stream, access="sequential", fail_on=fail_on)
     given.check_size(image.width, image.height)
     frames, about, turn = _about(given, image)
     if turn > 2:
         # From the bottom or the side: libvips decodes to memory, or to a file beyond 100 MB.
-        image = opened("random")
+        image = load(stream, access="random", fail_on=fail_on)
     if image.interpretation == "cmyk":
         image = _from_cmyk(image)
-    return _VipsRows(_upright(_plain(given, image), turn), about, frames)
+    return _VipsRows(_upright(_plain(given, image), turn), about, frames, stream)
 
 
 def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
@@ -178,6 +201,8 @@ def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
         for field in ("icc-profile-data", "xmp-data", "exif-data", "n-pages")
     )
     directory = given.directory
+    if exif is None:
+        exif = _png_exif(image, fields)
     if exif:
         with contextlib.suppress(ValueError):
             directory = tags.parse(exif)
@@ -191,17 +216,27 @@ def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
     return frames or 1, clean(directory, profile, xmp, dpi), orientation(directory)
 
 
+def _png_exif(image: pyvips.Image, fields: set[str]) -> bytes:
+    """Returns the EXIF of a PNG from before the format had a place for it: as a hexadecimal text.
+
+    ImageMagick wrote three lines before it: nothing, the name, the size.
+    """
+    for field in fields:
+        if field.startswith("png-comment-") and field.endswith("Raw profile type exif"):
+            with contextlib.suppress(ValueError):
+                return bytes.fromhex("".join(image.get(field).split("\n")[3:]))
+    return b""
+
+
 def _plain(given: Given, image: pyvips.Image) -> pyvips.Image:
     """Checks that the bands are gray or RGB, with opacity or not; drops what is neither."""
-    if image.format not in ("uchar", "ushort"):
-        bits = {"char": 8, "short": 16, "double": 64, "complex": 64, "dpcomplex": 128}
-        raise given.wrong_type(image.format, bits.get(image.format, 32))
     colours = 1 if image.interpretation in ("b-w", "grey16") else 3
     extra = image.bands - colours
-    if image.interpretation not in ("b-w", "grey16", "srgb", "rgb16", "rgb") or extra < 0:
+    known = ("b-w", "grey16", "srgb", "rgb16", "rgb")
+    if image.format not in ("uchar", "ushort") or image.interpretation not in known or extra < 0:
         raise ImageError(
             f"{given.name}: expected gray or RGB, received {image.bands} channels of "
-            f"{image.interpretation}"
+            f"{image.interpretation}; convert it first"
         )
     unspecified = given.directory and given.directory.numbers(_EXTRA_SAMPLES)[:1] == (0,)
     kept = colours + bool(extra and not unspecified)
@@ -225,9 +260,9 @@ def _from_cmyk(image: pyvips.Image) -> pyvips.Image:
 
 
 def _upright(image: pyvips.Image, turn: int) -> pyvips.Image:
-    if turn in _QUARTERS:
-        image = image.rot(f"d{90 * _QUARTERS[turn]}")
-    return image.fliphor() if turn in _MIRRORED else image
+    if turn in QUARTERS:
+        image = image.rot(f"d{90 * QUARTERS[turn]}")
+    return image.fliphor() if turn in MIRRORED else image
 
 
 def _apng_frames(file: BinaryIO) -> int:
@@ -238,60 +273,3 @@ def _apng_frames(file: BinaryIO) -> int:
             return int.from_bytes(file.read(4), "big")
         file.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)
     return 1
-
-
-def open_image(given: Given) -> Image.Image:
-    """Opens a file by Pillow's plugin of its format, past the limit of pixels that is Pillow's."""
-    formats.open_codec(given.form, given.name)
-    factory, _ = Image.OPEN[given.form.codec or given.form.name]
-    image = factory(given.file, "")
-    given.check_size(*image.size)
-    return image
-
-
-def open_with_pillow(given: Given) -> Rows:
-    """Decodes what libvips does not."""
-    # Pillow warns of what it repairs.
-    with warnings.catch_warnings(), open_image(given) as image:
-        warnings.simplefilter("ignore")
-        # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
-        deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
-        if image.mode in ("F", "I") and not deep:
-            raise given.wrong_type({"F": "float", "I": "int"}[image.mode], 32)
-        frames = getattr(image, "n_frames", 1)
-        image.load()
-        # Pillow turns TIFFs by itself.
-        turn = 1 if given.directory else orientation(_pillow_tags(image))
-        about = pillow_metadata(image, given.directory)
-        if deep:
-            pixels = np.asarray(image).astype(np.uint16)
-        else:
-            gray = image.mode in ("1", "L", "LA")
-            if image.has_transparency_data:
-                pixels = np.asarray(image.convert("LA" if gray else "RGBA"))
-            else:
-                pixels = np.asarray(image.convert("L" if gray else "RGB"))
-    pixels = np.rot90(pixels.reshape(*pixels.shape[:2], -1), -_QUARTERS.get(turn, 0))
-    if turn in _MIRRORED:
-        pixels = pixels[:, ::-1]
-    return _ArrayRows(pixels, about, frames)
-
-
-def _pillow_tags(image: Image.Image) -> tags.Directory | None:
-    with contextlib.suppress(ValueError):
-        return tags.parse(image.info.get("exif") or b"")
-    return None
-
-
-def pillow_metadata(image: Image.Image, directory: tags.Directory | None = None) -> Metadata:
-    """Returns the metadata of an image that Pillow opened.
-
-    Args:
-        image: the image.
-        directory: the tags of a TIFF.
-    """
-    info = image.info
-    profile = info.get("icc_profile") if image.mode not in ("CMYK", "LAB") else None
-    x, y = map(float, info.get("dpi") or (0, 0))
-    dpi = (x, y) if x > 0 and y > 0 else None
-    return clean(directory or _pillow_tags(image), profile, info.get("xmp"), dpi)

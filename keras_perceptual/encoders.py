@@ -56,17 +56,34 @@ def _with_profile(image: pyvips.Image, form: Format, metadata: Metadata) -> pyvi
     profile = metadata.icc_profile
     if not profile:
         return image
+    gray = image.bands < 3
+    if gray != (profile[16:20] == b"GRAY"):  # of another colour space than the pixels
+        return image
     image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-    gray = image.bands < 3 and form.gray
-    if form.icc and (profile[16:20] == b"GRAY") == gray:
+    if form.icc and (form.gray or not gray) and _accepts(form, image):
         return image
     try:
         depth = 16 if image.format == "ushort" else 8
         image = image.icc_transform("srgb", embedded=True, depth=depth)
-    except pyvips.Error:  # a broken profile, or one of another colour space than the pixels
+        if gray and form.gray:
+            image = image[0].bandjoin(image[3]) if image.bands > 3 else image[0]
+    except pyvips.Error:  # a broken profile
         image = image.copy()
     image.remove("icc-profile-data")
     return image
+
+
+def _accepts(form: Format, image: pyvips.Image) -> bool:
+    """Says whether the encoder takes the profile of an image: libpng fails on a faulty one."""
+    if form.name != "PNG":
+        return True
+    pixel = pyvips.Image.black(1, 1, bands=image.bands).copy(interpretation=image.interpretation)
+    pixel.set_type(pyvips.GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
+    try:
+        pixel.pngsave_buffer(keep="icc")
+    except pyvips.Error:
+        return False
+    return True
 
 
 class _Failed:

@@ -44,7 +44,8 @@ def image_errors(name: str, what: str) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if detail := getattr(error, "detail", None):  # libvips: "part: what it says", line by line
-        line = str(detail).strip().partition("\n")[0]
-        return line.partition(": ")[2] or line or first_line(error)
+    if hasattr(error, "detail"):  # libvips: "part: what it says" in each line; or nothing
+        lines = [line.partition(": ")[2] or line for line in str(error.detail).splitlines()]
+        told = [line for line in lines if line and not line.startswith("unable to open")]
+        return told[-1] if told else "damaged or cut short"
     return first_line(error)

@@ -15,10 +15,12 @@ _STRUCTURE = {*range(254, 260), 262, 266, 273, 274, *range(277, 281), 284, 285, 
 _STRUCTURE |= {*range(322, 326), 330, 338, 339, 340, 341, 347, *range(512, 522), *range(529, 533)}
 _STRUCTURE |= {700, 33723, 34377, 34675, 37724, 33550, 33922, 34264, *range(34735, 34738)}
 _STRUCTURE |= {42112, 42113}
+_PIXELS = {273, 324}  # where the strips or tiles are
+_RESOLUTION = {282, 283, 296}
 _SIZES = {0xA002, 0xA003}  # the width and height that the EXIF directory repeats
 _EXIF = 0x8769
 
-_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
+_XMP_ORIENTATION = re.compile(rb"""((?<!/)tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,16 @@ def clean(
         directory: the file's first directory of tags, or its EXIF, or None.
         icc_profile: as in the file.
         xmp: as in the file; an orientation in it is reset.
-        dpi: as in the file.
+        dpi: as in the file; what nobody means is left out.
 
     Returns:
         What is true of the upright picture, whatever becomes of its size.
     """
     exif = b""
     if directory is not None:
-        kept = {n: tag for n, tag in directory.tags.items() if n not in _STRUCTURE}
+        # A TIFF's resolution is in `dpi`; in EXIF it is part of what is kept.
+        dropped = _STRUCTURE | (_RESOLUTION if _PIXELS & set(directory.tags) else set())
+        kept = {n: tag for n, tag in directory.tags.items() if n not in dropped}
         inside = dict(directory.inside)
         if _EXIF in inside:
             old = inside[_EXIF]
@@ -73,4 +77,6 @@ def clean(
         exif = tags.dump(tags.Directory(directory.order, kept, inside))
     if xmp:
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+    if dpi and not all(1 <= each <= 100_000 for each in dpi):
+        dpi = None
     return Metadata(icc_profile or None, exif, xmp or None, dpi)

@@ -6,13 +6,15 @@ import contextlib
 import io
 import os
 import shutil
+import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyvips
 
 from keras_perceptual import formats, tags
-from keras_perceptual.atomic import atomic_path, folder_above, scratch_file
+from keras_perceptual.atomic import atomic_file, folder_above, scratch_file
 from keras_perceptual.encoders import encode
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.formats import Format
@@ -30,7 +32,7 @@ class Sink:
     """Gathers an image from the top and encodes it. To be used in a `with` statement.
 
     Args:
-        target: the file to write, or None to take the bytes by `finish_bytes`; folders that are
+        target: the file to write, or None for `finish_bytes` and `finish_into`; folders that are
             missing are made, an existing file is replaced.
         form: the format to write.
         height: of the image, in pixels.
@@ -71,27 +73,29 @@ class Sink:
         self._top = 0
         self._held = contextlib.ExitStack()
         self._array: np.ndarray | None = None
-        size = height * width * self._bands * bits // 8
         with image_errors(self.name, "cannot be written"):
-            if target is not None and Path(target).is_dir():
-                raise IsADirectoryError(None, "is a folder")
-            folder = folder_above(target) if target is not None else Path.cwd()
-            if target is not None and not os.access(folder, os.W_OK | os.X_OK):
-                raise PermissionError(None, f"no permission to write in {folder}")
-            if target is not None and not folder.is_dir():
-                raise NotADirectoryError(None, f"{folder} is not a folder")
+            folder = Path(tempfile.gettempdir()) if target is None else folder_above(target)
+            if target is not None:
+                _check_target(target, folder)
+            size = height * width * self._bands * bits // 8
             if size <= budget:
                 dtype = np.uint16 if bits == 16 else np.uint8
                 self._array = np.empty((height, width, self._bands), dtype)
-                return
-            free = shutil.disk_usage(folder).free
-            if size > free:
-                raise ImageError(
-                    f"{self.name}: needs {size / 1e9:.1f} GB of disk space for its pixels, "
-                    f"{free / 1e9:.1f} GB are free in {folder}"
-                )
-            self._file, self._path = self._held.enter_context(scratch_file(folder))
-            self._file.write(self._header())
+            else:
+                self._spool(folder, size)
+
+    def _spool(self, folder: Path, size: int) -> None:
+        """Opens the hidden file, once it is clear that the disk has room for it."""
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise ImageError(
+                f"{self.name}: needs {size / 1e9:.1f} GB of disk space for its pixels, "
+                f"{free / 1e9:.1f} GB are free in {folder}"
+            )
+        with contextlib.ExitStack() as held:
+            self._file, self._path = held.enter_context(scratch_file(folder))
+            self._write(self._header())
+            self._held = held.pop_all()
 
     def __enter__(self) -> Sink:
         return self
@@ -149,8 +153,13 @@ class Sink:
             self._array[self._top : self._top + len(rows)] = rows
         else:
             with image_errors(self.name, "cannot be written"):
-                self._file.write(np.ascontiguousarray(rows).data)
+                self._write(np.ascontiguousarray(rows).data)
         self._top += len(rows)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        left = memoryview(data).cast("B")
+        while left:
+            left = left[self._file.write(left) :]
 
     def finish(self, table: np.ndarray | None = None) -> None:
         """Encodes the image into its file: all of it, or nothing.
@@ -164,13 +173,13 @@ class Sink:
             ValueError: if rows are missing.
         """
         if self.target is None:
-            raise ValueError("expected a target, received None; finish_bytes returns the bytes")
+            raise ValueError("expected a target, received None; finish_bytes or finish_into")
         self._check_whole()
         target = Path(self.target)
         with image_errors(self.name, "cannot be written"):
             image = self._image(table)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(target) as beside, open(beside, "w+b") as file:
+            with atomic_file(target) as file:
                 encode(image, self.form, self.metadata, self.quality, file)
 
     def finish_bytes(self, table: np.ndarray | None = None) -> bytes:
@@ -185,6 +194,22 @@ class Sink:
             encode(self._image(table), self.form, self.metadata, self.quality, file)
             return file.getvalue()
 
+    def finish_into(self, stream: BinaryIO, table: np.ndarray | None = None) -> None:
+        """Encodes the image for a stream that cannot seek, such as standard output.
+
+        Nothing is written to it unless all has been encoded, to a temporary file. Other arguments
+        and errors are those of `finish`.
+
+        Args:
+            stream: where the bytes of the file go.
+        """
+        self._check_whole()
+        with image_errors(self.name, "cannot be written"), tempfile.TemporaryFile() as file:
+            encode(self._image(table), self.form, self.metadata, self.quality, file)
+            file.seek(0)
+            shutil.copyfileobj(file, stream, 2**20)
+            stream.flush()
+
     def _check_whole(self) -> None:
         if self._top != self.height:
             raise ValueError(f"expected {self.height} rows, received {self._top}")
@@ -198,7 +223,6 @@ class Sink:
                 self._array, self.width, self.height, self._bands, kind
             )
         else:
-            self._file.flush()
             source = pyvips.Source.new_from_file(self._path)
             image = pyvips.Image.tiffload_source(source, access="sequential", fail_on="error")
         image = image.copy(interpretation=space)
@@ -220,6 +244,16 @@ class Sink:
             colours = np.rint(colours.mean(axis=0, keepdims=True)).astype(dtype)
         tables = np.concatenate([colours, same[None]]) if self.alpha else colours
         return EIGHT_BITS[tables] if reduced else tables
+
+
+def _check_target(target: Path, folder: Path) -> None:
+    """Refuses what could not be written in the end."""
+    if target.is_dir():
+        raise IsADirectoryError
+    if not folder.is_dir():
+        raise NotADirectoryError(None, f"{folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(None, f"{folder} may not be written to")
 
 
 def _look_up(image: pyvips.Image, tables: np.ndarray) -> pyvips.Image:

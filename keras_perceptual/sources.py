@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from keras_perceptual import decoders, formats, tags
+from keras_perceptual import decoders, formats, pillow_decoder, tags
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.formats import Format
 
@@ -45,7 +45,7 @@ class Source:
         """Returns the next rows.
 
         Args:
-            count: how many; fewer are left at the end.
+            count: how many; fewer, and in the end none, are left.
 
         Returns:
             `[count, width, 3 or 4]` uint8 or uint16, RGB and, unpremultiplied, opacity.
@@ -57,6 +57,9 @@ class Source:
         if self._rows is None:
             raise ValueError(f"{self.name}: is closed")
         count = min(count, self.height - self._top)
+        if count < 1:
+            dtype = np.uint16 if self.bits == 16 else np.uint8
+            return np.empty((0, self.width, 3 + self.alpha), dtype)
         with image_errors(self.name, "cannot be read"):
             rows = self._rows.fetch(self._top, count)
         self._top += count
@@ -102,9 +105,10 @@ def open_source(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         directory = tags.parse(file) if form.name == "TIFF" else None
         file.seek(0)
         given = decoders.Given(name, form, file, directory, most_pixels)
+        decoders.check_tags(given)
         if (form.codec and form.name != "WebP") or not decoders.vips_decodes(directory):
-            return Source(name, form, decoders.open_with_pillow(given))
-        return Source(name, form, decoders.open_with_vips(given, path))
+            return Source(name, form, pillow_decoder.open_rows(given))
+        return Source(name, form, decoders.open_rows(given, path))
 
 
 def open_file(path: str | os.PathLike | bytes) -> tuple[str, BinaryIO]:

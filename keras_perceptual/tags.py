@@ -22,7 +22,7 @@ _TYPES = {  # TIFF's number of a type: (bytes a value, bytes of the unit that by
     1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1), 8: (2, 2),
     9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4), 16: (8, 8), 17: (8, 8), 18: (8, 8),
 }  # fmt: skip
-_MOST = 2**26  # bytes of one value; a hostile file may claim any number
+_MOST = 2**24  # bytes of all values; a hostile file may claim any number, and often the same
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _head(file: BinaryIO) -> tuple[_Layout, int]:
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 8:
-        raise ValueError("no directory of tags")
+        raise ValueError("expected tags, received something else")
     layout = _Layout(order, struct.unpack(order + "H", head[2:4])[0] == 43)
     return layout, layout.offset(head[8:] if layout.big else head[4:])
 
@@ -138,7 +138,7 @@ def parse(file: BinaryIO | bytes) -> Directory:
         layout, offset = _head(file)
         return _parse(file, layout, offset, 0)
     except (struct.error, OverflowError, OSError) as error:
-        raise ValueError(f"a broken directory of tags: {error}") from None
+        raise ValueError(f"damaged or cut short, without its tags ({error})") from None
 
 
 def _parse(file: BinaryIO, layout: _Layout, offset: int, depth: int) -> Directory:
@@ -147,9 +147,10 @@ def _parse(file: BinaryIO, layout: _Layout, offset: int, depth: int) -> Director
     (entries,) = layout.count.unpack(file.read(layout.count.size))
     table = file.read(min(entries, 10_000) * layout.entry.size)
     table = table[: len(table) // layout.entry.size * layout.entry.size]
+    left = _MOST
     for number, kind, count, value in layout.entry.iter_unpack(table):
         size = count * _TYPES.get(kind, (0, 0))[0]
-        if not 0 < size <= _MOST:
+        if not 0 < size <= left:
             continue
         if number in _INSIDE:
             if depth < 2:
@@ -163,6 +164,7 @@ def _parse(file: BinaryIO, layout: _Layout, offset: int, depth: int) -> Director
             data = file.read(size)
         else:
             data = value[:size]
+        left -= size
         if len(data) == size:
             found.tags[number] = Tag(kind, data)
     return found

@@ -150,6 +150,9 @@ def main(argv: list[str] | None = None) -> int:
     for name, upscaler in upscalers.items():
         if upscaler.scale != scale:
             parser.error(f"{name} has scale {upscaler.scale}, received --scale {scale}")
+    sets = [folder.resolve().name for folder in arguments.data]
+    if len(set(sets)) < len(sets):
+        parser.error(f"expected sets of different names, received {' '.join(sets)}")
     try:
         with quiet_stderr():
             from keras_perceptual.lpips import LPIPS, LPIPSError

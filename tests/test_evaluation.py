@@ -149,6 +149,7 @@ def test_evaluate_with_lpips_draws_the_plot(run_script, small_set, tmp_path, dat
     [
         (["--models", "x4-none"], 2, "expected a model of"),
         (["--models", "x4-pixel", "--scale", "3"], 2, "x4-pixel has scale 4, received --scale 3"),
+        (["--data", "a/Set5", "b/Set5"], 2, "expected sets of different names"),
         (["--fidelity", "2"], 2, "expected a fidelity of 0 to 1"),
         (["--data", "/no/such/folder"], 1, "HR"),
         (["--lpips", "/no/such/file"], 1, "expected LPIPS weights"),

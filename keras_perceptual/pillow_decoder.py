@@ -16,7 +16,6 @@ from keras_perceptual.metadata import Metadata, clean, orientation
 
 __all__ = ["metadata_of", "open_image", "open_rows", "quiet"]
 
-
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told once, by us
 
 

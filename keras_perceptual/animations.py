@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pyvips
 from PIL import GifImagePlugin, Image
 
 from keras_perceptual import decoders, formats, pillow_decoder
@@ -22,6 +21,7 @@ from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata
 from keras_perceptual.sources import open_file
+from keras_perceptual.vips import pyvips
 
 __all__ = ["Animation", "read_frames", "write_frames"]
 

@@ -8,15 +8,13 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
-os.environ.setdefault("VIPS_CONCURRENCY", "1")  # rows come in order, one reader a file
-
 import numpy as np
-import pyvips
 
 from keras_perceptual import tags
 from keras_perceptual.errors import ImageError
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata, clean, orientation
+from keras_perceptual.vips import pyvips
 
 __all__ = [
     "MIRRORED",
@@ -28,8 +26,6 @@ __all__ = [
     "open_rows",
     "vips_decodes",
 ]
-
-pyvips.cache_set_max(0)
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 338, 339
 _COLOUR_MAP = 320

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
-import pyvips
 from PIL import Image
 
 from keras_perceptual import tags
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata
+from keras_perceptual.vips import pyvips
 
 __all__ = ["encode", "gif_frame", "pillow_options"]
 

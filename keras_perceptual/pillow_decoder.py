@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 
@@ -14,6 +15,8 @@ from keras_perceptual.decoders import MIRRORED, QUARTERS, ArrayRows, Given, Rows
 from keras_perceptual.metadata import Metadata, clean, orientation
 
 __all__ = ["metadata_of", "open_image", "open_rows", "quiet"]
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told once, by us
 
 
 def open_image(given: Given) -> Image.Image:

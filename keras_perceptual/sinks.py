@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pyvips
 
 from keras_perceptual import formats, tags
 from keras_perceptual.atomic import atomic_file, folder_above, scratch_file
@@ -19,6 +18,7 @@ from keras_perceptual.encoders import encode
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata
+from keras_perceptual.vips import pyvips
 
 __all__ = ["BUDGET", "EIGHT_BITS", "Sink"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import random
+import re
 import resource
 import signal
 import struct
@@ -35,6 +36,7 @@ SECONDS = 20  # for one file, on a busy machine
 MOST_PIXELS = 1_000_000
 PROFILE = pyvips.Operation.call("profile_load", "srgb")
 WRITTEN = ("png", "jpg", "tif", "webp", "gif", "avif", "png", "jp2")
+NOISE = re.compile("CRITICAL|Traceback|Warning")
 ANIMATED = ("gif", "png", "webp")
 
 
@@ -269,12 +271,14 @@ def run(names: list[str], seeds: range) -> list[str]:
             text=True,
         )
         *_, last = process.stdout.splitlines() or [""]
+        told = process.stderr.splitlines()
+        failures += [f"{names[0]}: {line}" for line in told if NOISE.search(line)][:1]
         if process.returncode == 0 and last == "done":
             break
         if not last:
             return [f"no worker: {process.stderr}"]
         name, seed = last.split()
-        why = next((line for line in process.stderr.splitlines() if "rror" in line), "")
+        why = next((line for line in told if "rror" in line), "")
         how = "hangs" if process.returncode == -signal.SIGALRM else f"exit {process.returncode}"
         failures.append(f"{name} {seed}: {how}: {why}")
         left = left[left.index((name, int(seed))) + 1 :]
@@ -309,8 +313,9 @@ def main() -> int:
         if arguments.keep:
             arguments.keep.mkdir(parents=True, exist_ok=True)
             for failure in found:
-                seed = int(failure.split()[1].rstrip(":"))
-                (arguments.keep / f"{name}-{seed}").write_bytes(mutate(name, seed))
+                seed = failure.split()[1].rstrip(":")
+                if seed.isdecimal():
+                    (arguments.keep / f"{name}-{seed}").write_bytes(mutate(name, int(seed)))
     total = len(seeds) * len(arguments.samples)
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     print(

@@ -18,6 +18,7 @@ import keras_perceptual
 from keras_perceptual import evaluation, figures, images, zoo
 from keras_perceptual.engines import ENGINES, EngineError
 from keras_perceptual.inference import Upscaler
+from keras_perceptual.metrics import LPIPS_VARIABLE
 from keras_perceptual.quiet import quiet_stderr
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent
 BLURS = {"bicubic": 0.0, "blur-bicubic": 1.0}  # standard deviation in HR pixels, the paper's
-LPIPS_VARIABLE = "KERAS_PERCEPTUAL_LPIPS"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,9 +19,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 import keras
-import numpy as np
 
-from keras_perceptual import generators, recipes, training
+from keras_perceptual import Upscaler, generators, recipes, training
 from keras_perceptual.evaluation import evaluate, mean
 
 # So small that johnson, at its cost, can take part; averages of as many steps as are made.
@@ -100,12 +99,7 @@ def main() -> None:
         recipe = dataclasses.replace(BASE, **numbers)
         if not (run / "model.keras").exists():
             training.train(recipe, training.Sources(arguments.data), run)
-        model = training.load_generator(str(run / "model.keras"))
-
-        def upscale(lr, model=model):
-            padded = np.pad(lr, ((8, 8), (8, 8), (0, 0)), "symmetric").astype(np.float32)
-            return np.asarray(model(padded[None])[0])[32:-32, 32:-32]
-
+        upscale = Upscaler(run / "model.keras", histogram_match=False).upscale
         cells = []
         for blur in (0.0, 1.0):
             row = mean(evaluate({"it": upscale}, arguments.set, 4, blur=blur)["it"])

@@ -22,6 +22,7 @@ import numpy as np
 
 from keras_perceptual import Upscaler, evaluation, images, zoo
 from keras_perceptual.engines import EngineError
+from keras_perceptual.metrics import LPIPS_VARIABLE
 from keras_perceptual.quiet import quiet_stderr
 from keras_perceptual.resampling import imresize
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
@@ -190,7 +191,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sets", nargs="+", type=Path, help="folders with HR/ to judge on (the models' cards)"
     )
-    parser.add_argument("--lpips", metavar="FILE", help="LPIPS weights (KERAS_PERCEPTUAL_LPIPS)")
+    parser.add_argument("--lpips", metavar="FILE", help=f"LPIPS weights ({LPIPS_VARIABLE})")
     add_flags(parser, rounds=10)
     arguments = parser.parse_args(argv)
     if arguments.lpips and not arguments.sets:
@@ -198,7 +199,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     for folder in arguments.sets or []:
         if not (folder / "HR").is_dir():
             parser.error(f"{folder}: expected a folder with HR/ inside")
-    arguments.lpips = arguments.lpips or os.environ.get("KERAS_PERCEPTUAL_LPIPS")
+    arguments.lpips = arguments.lpips or os.environ.get(LPIPS_VARIABLE)
     if "all" in arguments.models:
         arguments.models = names
     arguments.models = list(dict.fromkeys([*arguments.models, arguments.base]))

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-__all__ = ["LPIPS", "WEIGHTS_VARIABLE", "LPIPSError"]
+from keras_perceptual.metrics import LPIPS_VARIABLE
 
-WEIGHTS_VARIABLE = "KERAS_PERCEPTUAL_LPIPS"
+__all__ = ["LPIPS", "LPIPSError"]
+
 _SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)
 _SCALE = np.array([0.458, 0.448, 0.450], np.float32)
 
@@ -35,7 +36,7 @@ class LPIPS:
     """
 
     def __init__(self, weights: str | os.PathLike | None = None) -> None:
-        path = Path(weights or os.environ.get(WEIGHTS_VARIABLE, ""))
+        path = Path(weights or os.environ.get(LPIPS_VARIABLE, ""))
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 self._convs = [

@@ -9,7 +9,10 @@ import numpy as np
 
 from keras_perceptual.resampling import to_uint8
 
-__all__ = ["cross_hatch", "luma", "psnr_rgb", "psnr_y", "ssim_y"]
+__all__ = ["LPIPS_VARIABLE", "cross_hatch", "luma", "psnr_rgb", "psnr_y", "ssim_y"]
+
+
+LPIPS_VARIABLE = "KERAS_PERCEPTUAL_LPIPS"  # of the environment; names LPIPS's weights
 
 
 def luma(image: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ class Result:
 
     Args:
         job: which.
-        size: (height, width) written, or None.
+        size: (height, width) written, or None if nothing was.
         seconds: it took, waiting for its turn included.
         error: one line on what went wrong, or empty.
     """
@@ -106,7 +106,7 @@ def clash(jobs: Sequence[Job]) -> str | None:
 
 def run(
     jobs: Sequence[Job],
-    work: Callable[[Job, Callable[[float], None]], tuple[int, int]],
+    work: Callable[[Job, Callable[[float], None]], tuple[int, int] | None],
     workers: int,
     progress: Callable[[Job, float], None],
 ) -> Iterator[Result]:
@@ -116,7 +116,8 @@ def run(
 
     Args:
         jobs: to do.
-        work: does one, reports the share done, and returns the (height, width) written.
+        work: does one, reports the share done, and returns the (height, width) written, or None if
+            there was nothing to do.
         workers: threads.
         progress: is told the share done of each job, from any thread.
 

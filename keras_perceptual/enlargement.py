@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from keras_perceptual.passes import Pass, as_integers, as_levels
-from keras_perceptual.postprocess import histogram, matching_table
+from keras_perceptual.postprocess import histogram, look_up, matching_table
 from keras_perceptual.resampling import RowResizer
 from keras_perceptual.streams import RowReader, Take
 
@@ -69,6 +69,18 @@ class Enlargement:
         for rows in self._enlarged():
             self._count(self._after, rows)
             yield rows
+
+    def array(self) -> np.ndarray:
+        """Returns the whole result, `[height, width, 3 or 4]`, its histograms matched."""
+        whole = np.empty((*self._size, self._shape[2]), self._dtype)
+        top = 0
+        for rows in self:
+            whole[top : top + len(rows)] = rows
+            top += len(rows)
+        table = self.table()
+        if table is not None:
+            whole[..., :3] = look_up(table, whole[..., :3])
+        return whole
 
     def table(self) -> np.ndarray | None:
         """Returns the `[3, L]` look-up that matches the histograms, once all rows have come."""

@@ -1,55 +1,25 @@
-"""`Upscaler`: pictures through one model or two, to any size, with the post-process."""
+"""`Upscaler`: pictures through one model or two, to any size."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 
-from keras_perceptual import formats, images, zoo
-from keras_perceptual.animations import read_frames, write_frames
+from keras_perceptual import zoo
+from keras_perceptual.conversion import Conversion
 from keras_perceptual.engines import Blend, open_engine
-from keras_perceptual.enlargement import Enlargement, Progress, cropped
-from keras_perceptual.formats import Format
-from keras_perceptual.metadata import Metadata
+from keras_perceptual.enlargement import Enlargement, Progress
 from keras_perceptual.passes import Pass, default_budget
-from keras_perceptual.postprocess import look_up
-from keras_perceptual.sinks import Sink
-from keras_perceptual.sources import open_source
 from keras_perceptual.streams import RowReader, Take
 
-__all__ = ["LARGEST_SCALE", "Upscaler", "default_models"]
+__all__ = ["LARGEST_SCALE", "Upscaler"]
 
 LARGEST_SCALE = 16
-
-
-def default_models(scale: float) -> list[str]:
-    """Returns the models that a scale gets when none is named: those trained on features.
-
-    The next native scale up, whose result is reduced; beyond the largest x2 comes first.
-
-    Args:
-        scale: output size over input size; none is needed up to 1.
-
-    Raises:
-        ZooError: if no shipped models reach that scale.
-    """
-    if scale <= 1:
-        return []
-    native = sorted({zoo.card(n)["scale"] for n in zoo.names() if n.endswith("-feature")})
-    native = [s for s in native if f"x{s}-feature" in zoo.names(s)]
-    for s in native:
-        if scale <= s:
-            return [f"x{s}-feature"]
-    for s in native:
-        if scale <= native[0] * s:
-            return [f"x{native[0]}-feature", f"x{s}-feature"]
-    raise zoo.ZooError(f"expected a scale of at most {native[0] * native[-1]}, received {scale:g}")
 
 
 class Upscaler:
@@ -57,7 +27,7 @@ class Upscaler:
 
     Args:
         model: name of a shipped model, or path of a model file; without one the shipped models
-            trained on features are used, as `default_models` chooses them.
+            trained on features are used, as `zoo.default_models` chooses them.
         engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
         histogram_match: whether to give the result the distribution of levels of its input, as
             the paper does.
@@ -111,7 +81,7 @@ class Upscaler:
     def _passes(self, factor: float) -> list[Pass]:
         """Returns the passes that reach a factor."""
         if self._model is None:
-            return [self._open(name) for name in default_models(factor)]
+            return [self._open(name) for name in zoo.default_models(factor)]
         if factor <= 1:
             return []
         one = self._open(os.fspath(self._model))
@@ -171,16 +141,7 @@ class Upscaler:
             )
         height, width = lr.shape[:2]
         size = size or self.size(height, width)
-        sr = np.empty((*size, lr.shape[2]), lr.dtype)
-        stream = self._enlargement(RowReader(lr), lr.shape, lr.dtype.type, size, progress)
-        top = 0
-        for rows in stream:
-            sr[top : top + len(rows)] = rows
-            top += len(rows)
-        table = stream.table()
-        if table is not None:
-            sr[..., :3] = look_up(table, sr[..., :3])
-        return sr
+        return self._enlargement(RowReader(lr), lr.shape, lr.dtype.type, size, progress).array()
 
     def _enlargement(
         self,
@@ -237,92 +198,7 @@ class Upscaler:
             EngineError: if the model cannot run on it.
             ValueError: if a model cannot reach the size.
         """
-        path = Path(target) if isinstance(target, str | os.PathLike) else None
-        form = formats.of(path) if path else None  # raises now rather than after the work
-        if path and not isinstance(source, bytes) and _same(Path(source), path):
-            raise images.ImageError(f"{path}: is the input; name another output")
-        with open_source(source) as opened:
-            form = form or opened.format
-            if frames and opened.frames > 1 and form.animated:
-                return self._upscale_frames(
-                    source,
-                    path or cast(BinaryIO, target),
-                    form,
-                    progress,
-                    size,
-                    crop,
-                    quality,
-                    strip_metadata,
-                )
-            x, y, width, height = crop or (0, 0, opened.width, opened.height)
-            _check_crop(opened.name, (x, y, width, height), opened.width, opened.height)
-            result = (size or self.size)(height, width)
-            kind = np.uint16 if opened.bits == 16 else np.uint8
-            with Sink(
-                path,
-                form,
-                *result,
-                bits=opened.bits,
-                gray=opened.gray,
-                alpha=opened.alpha,
-                metadata=_kept(opened.metadata, strip_metadata),
-                quality=quality,
-            ) as sink:
-                take: Take = opened.take
-                if crop:
-                    take = cropped(take, crop)
-                shape = (height, width, 3 + opened.alpha)
-                stream = self._enlargement(take, shape, kind, result, progress)
-                for rows in stream:
-                    sink.append(rows)
-                if isinstance(target, str | os.PathLike):
-                    sink.finish(stream.table())
-                else:
-                    target.write(sink.finish_bytes(stream.table()))
-        return result
-
-    def _upscale_frames(
-        self,
-        source: str | os.PathLike | bytes,
-        target: Path | BinaryIO,
-        form: Format,
-        progress: Progress | None,
-        size: Callable[[int, int], tuple[int, int]] | None,
-        crop: tuple[int, int, int, int] | None,
-        quality: int,
-        strip_metadata: bool,
-    ) -> tuple[int, int]:
-        """Enlarges an animation frame by frame; each is matched with its own histogram."""
-        animation = read_frames(source)
-        x, y, width, height = crop or (0, 0, animation.width, animation.height)
-        _check_crop(animation.name, (x, y, width, height), animation.width, animation.height)
-        result = (size or self.size)(height, width)
-
-        def enlarged() -> Iterator[np.ndarray]:
-            for number, frame in enumerate(animation):
-                yield self.upscale(frame[y : y + height, x : x + width], size=result)
-                if progress:
-                    progress((number + 1) / len(animation))
-
-        metadata = _kept(animation.metadata, strip_metadata)
-        durations, loop = animation.durations, animation.loop
-        frames = enlarged()
-        write_frames(target, form, frames, durations, loop=loop, metadata=metadata, quality=quality)
-        return result
-
-
-def _kept(metadata: Metadata, strip: bool) -> Metadata:
-    return replace(metadata, exif=b"", xmp=None) if strip else metadata
-
-
-def _same(source: Path, target: Path) -> bool:
-    return source.exists() and target.exists() and os.path.samefile(source, target)
-
-
-def _check_crop(name: str, crop: tuple[int, int, int, int], width: int, height: int) -> None:
-    x, y, across, down = crop
-    if min(across, down) < 1 or x + across > width or y + down > height:
-        raise images.ImageError(
-            f"{name}: expected a crop inside {width}x{height} pixels, "
-            f"received {across}x{down} at {x},{y}"
+        conversion = Conversion(
+            self._enlargement, size or self.size, crop, frames, quality, strip_metadata
         )
+        return conversion.run(source, target, progress)

@@ -1,4 +1,4 @@
-"""The models that ship: names, cards, files.
+"""The models that ship: names, cards, files, and which one a scale gets.
 
 Each has a folder in `zoo/` with `model.keras`, `model.tflite` and `card.json`.
 """
@@ -6,9 +6,10 @@ Each has a folder in `zoo/` with `model.keras`, `model.tflite` and `card.json`.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
-__all__ = ["ZooError", "card", "folder", "names"]
+__all__ = ["ZooError", "card", "default_models", "folder", "names"]
 
 _ROOT = Path(__file__).parent / "zoo"
 
@@ -43,3 +44,25 @@ def names(scale: int | None = None) -> list[str]:
     paths = sorted(_ROOT.glob("*/card.json"))
     cards = {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}
     return [n for n, c in cards.items() if "scale" in c and scale in (None, c["scale"])]
+
+
+def default_models(scale: float) -> list[str]:
+    """Returns the models that a scale gets when none is named: those trained on features.
+
+    The next native scale up, whose result is reduced; beyond the largest x2 comes first.
+
+    Args:
+        scale: output size over input size; none is needed up to 1.
+
+    Raises:
+        ZooError: if no shipped models reach that scale.
+    """
+    if scale <= 1:
+        return []
+    shipped = names()
+    native = [s for s in range(2, 17) if f"x{s}-feature" in shipped]
+    chains = [*((s,) for s in native), *((native[0], s) for s in native)]
+    for chain in chains:
+        if scale <= math.prod(chain):
+            return [f"x{s}-feature" for s in chain]
+    raise ZooError(f"expected a scale of at most {math.prod(chains[-1])}, received {scale:g}")

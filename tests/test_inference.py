@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from keras_perceptual import Upscaler, engines, generators, images, inference, zoo
+from keras_perceptual import Upscaler, engines, generators, images, zoo
 from keras_perceptual.postprocess import match_histograms
 from keras_perceptual.resampling import imresize
 
@@ -84,7 +84,7 @@ def test_sixteen_bits_are_as_precise(photograph):
     ],
 )
 def test_default_models(scale, models):
-    assert inference.default_models(scale) == models
+    assert zoo.default_models(scale) == models
 
 
 def test_scales_between_are_reductions(photograph):
@@ -168,7 +168,7 @@ def test_models_that_are_not_there(tmp_path):
     with pytest.raises(zoo.ZooError, match="expected a model of"):
         Upscaler("x4-nothing")
     with pytest.raises(zoo.ZooError, match="expected a scale of"):
-        inference.default_models(17)
+        zoo.default_models(17)
     with pytest.raises(engines.EngineError, match="no such model file"):
         Upscaler(tmp_path / "none.tflite")
     with pytest.raises(engines.EngineError, match=r"expected a \.tflite file"):

@@ -1,4 +1,4 @@
-"""Enlarges photographs: `python infer.py low.png --scale 4`."""
+"""Enlarges photographs, or paints them: `python infer.py --help`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,38 @@ from keras_perceptual import batch, figures, images, options, reports
 from keras_perceptual.engines import EngineError
 from keras_perceptual.inference import Upscaler
 from keras_perceptual.options import STREAM
+from keras_perceptual.stylizing import Stylizer
 from keras_perceptual.zoo import ZooError
 
 
-def _suffix(arguments: argparse.Namespace, upscaler: Upscaler) -> str:
+def _open(arguments: argparse.Namespace) -> Upscaler | Stylizer:
+    if arguments.style:
+        return Stylizer(
+            arguments.style,
+            arguments.engine,
+            arguments.strength,
+            arguments.preserve_colour,
+            arguments.threads,
+            arguments.scale or 1,
+            arguments.memory,
+        )
+    return Upscaler(
+        arguments.model,
+        arguments.engine,
+        arguments.histogram_match,
+        arguments.threads,
+        arguments.fidelity,
+        arguments.scale,
+        arguments.memory,
+    )
+
+
+def _suffix(arguments: argparse.Namespace, model: Upscaler | Stylizer) -> str:
+    if isinstance(model, Stylizer):
+        return f"_{model.name}"
     if arguments.size:
         return f"_{arguments.size[0]}x{arguments.size[1]}"
-    return f"_{arguments.max_side}" if arguments.max_side else f"_x{upscaler.scale:g}"
+    return f"_{arguments.max_side}" if arguments.max_side else f"_x{model.scale:g}"
 
 
 def _sizing(arguments: argparse.Namespace) -> Callable[[int, int], tuple[int, int]] | None:
@@ -70,19 +95,13 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if not arguments.inputs:
         parser.error("expected image files or folders to enlarge")
+    if arguments.style and (arguments.model or arguments.fidelity):
+        parser.error("--style paints, --model and --fidelity enlarge; choose one")
     try:
-        upscaler = Upscaler(
-            arguments.model,
-            arguments.engine,
-            arguments.histogram_match,
-            arguments.threads,
-            arguments.fidelity,
-            arguments.scale,
-            arguments.memory,
-        )
+        model = _open(arguments)
     except (ZooError, EngineError, ValueError) as error:
         parser.error(str(error))
-    jobs, errors = _plan(arguments, _suffix(arguments, upscaler))
+    jobs, errors = _plan(arguments, _suffix(arguments, model))
     for failure in errors:
         print(f"infer.py: {failure}", file=sys.stderr)
     if wrong := batch.clash([job for job in jobs if STREAM not in (job.source, job.target)]):
@@ -91,11 +110,12 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("stdout takes one image; name a folder with -o")
     out = sys.stderr if any(job.target == STREAM for job in jobs) else sys.stdout
     sizing = _sizing(arguments)
+    convert = model.stylize_file if isinstance(model, Stylizer) else model.upscale_file
 
     def work(job: batch.Job, progress: Callable[[float], None]) -> tuple[int, int] | None:
         if arguments.skip_existing and job.target.exists():
             return None
-        return upscaler.upscale_file(
+        return convert(
             sys.stdin.buffer.read() if job.source == STREAM else job.source,
             sys.stdout.buffer if job.target == STREAM else job.target,
             progress,
@@ -118,9 +138,9 @@ def main(argv: list[str] | None = None) -> int:
             tqdm.write(f"{result.job.target} is there already", file=out)
         else:
             height, width = result.size
-            tqdm.write(f"{result.job.target} ({width}x{height}, {upscaler.name})", file=out)
+            tqdm.write(f"{result.job.target} ({width}x{height}, {model.name})", file=out)
             if arguments.compare and STREAM not in (result.job.source, result.job.target):
-                tqdm.write(_compare(result.job, upscaler.name, arguments.crop))
+                tqdm.write(_compare(result.job, model.name, arguments.crop))
     bar.close()
     if arguments.report:
         reports.write(arguments.report, results)

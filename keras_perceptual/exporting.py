@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from keras_perceptual import images, onnx_file, signatures, training, verification, warmup
 from keras_perceptual.errors import first_line
+from keras_perceptual.normalization import InstanceNormalization
 
 __all__ = ["QUANTIZATIONS", "ExportError", "Exported", "Exporter", "save_serving", "to_tflite"]
 
@@ -170,8 +171,9 @@ def to_tflite(
             by default batch, height and width are dynamic.
 
     Returns:
-        The file's bytes. Its two signatures share their weights: `serving_default` from `lr`
-        uint8 to `sr` uint8, and `upscale` from `lr` float32 to `sr` float32.
+        The file's bytes. Its signatures share their weights: `serving_default` from `lr` uint8 to
+        `sr` uint8, and `upscale` from `lr` float32 to `sr` float32; for a style generator also
+        `paint` and `tile`, and these alone for one of several styles.
 
     Raises:
         ExportError: if an operator has no builtin, or `int8` has no photographs.
@@ -183,17 +185,10 @@ def to_tflite(
     if quantize == "int8" and not photographs:
         raise ExportError("int8 needs photographs to calibrate on")
     shape = [1, *fixed_size, 3] if fixed_size else [None, None, None, 3]
-    functions = {
-        "serving_default": (signatures.serving_default(generator, histogram_match), tf.uint8),
-        "upscale": (signatures.upscale(generator), tf.float32),
-    }
+    endpoints = _endpoints(generator, histogram_match, shape)
     with tempfile.TemporaryDirectory() as folder:
-        _save(
-            folder,
-            generator,
-            {n: (f, tf.TensorSpec(shape, t, "lr")) for n, (f, t) in functions.items()},
-        )
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*functions])
+        _save(folder, generator, endpoints)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*endpoints])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize != "none":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -205,6 +200,24 @@ def to_tflite(
             return converter.convert()
         except Exception as error:  # the converter raises its own, RuntimeError among them
             raise ExportError(f"cannot be converted: {first_line(error)}") from None
+
+
+def _endpoints(generator: keras.Model, histogram_match: bool, shape: list) -> dict[str, tuple]:
+    """Returns the functions of pixels that an artefact has, each with what it takes."""
+    lr = tf.TensorSpec(shape, tf.float32, "lr")
+    endpoints: dict[str, tuple] = {}
+    if len(generator.inputs) == 1:
+        serve = signatures.serving_default(generator, histogram_match)
+        endpoints["serving_default"] = serve, tf.TensorSpec(shape, tf.uint8, "lr")
+        endpoints["upscale"] = signatures.upscale(generator), lr
+    norms = [each for each in generator.layers if isinstance(each, InstanceNormalization)]
+    if norms:
+        styles = [tf.TensorSpec([1, i.shape[1]], tf.float32, "style") for i in generator.inputs[1:]]
+        measured = 2 * sum(each.gamma.shape[1] for each in norms)
+        statistics = tf.TensorSpec([measured], tf.float32, "statistics")
+        endpoints["paint"] = signatures.paint(generator), lr, *styles
+        endpoints["tile"] = signatures.tile(generator), lr, *styles, statistics
+    return endpoints
 
 
 def _calibration(
@@ -258,8 +271,6 @@ def save_serving(
         beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     except OSError as error:
         raise ExportError(f"{folder}: cannot be written: {error.strerror}") from None
-    levels = tf.TensorSpec([None, None, None, 3], tf.uint8, "lr")
-    floats = tf.TensorSpec([None, None, None, 3], tf.float32, "lr")
     strings = tf.TensorSpec([None], tf.string, "image_bytes")
     serve_bytes = signatures.serve_bytes(generator, scale, histogram_match, pixel_limit)
     try:
@@ -267,12 +278,8 @@ def save_serving(
             str(beside),
             generator,
             {
-                "serving_default": (
-                    signatures.serving_default(generator, histogram_match),
-                    levels,
-                ),
+                **_endpoints(generator, histogram_match, [None, None, None, 3]),
                 "serve_bytes": (serve_bytes, strings),
-                "upscale": (signatures.upscale(generator), floats),
             },
         )
         warmup.write(beside / "assets.extra" / "tf_serving_warmup_requests", folder.name)
@@ -301,8 +308,8 @@ def _rename_to_next_version(beside: Path, folder: Path) -> Path:
 def _save(folder: str, generator: keras.Model, endpoints: dict[str, tuple]) -> None:
     archive = keras.export.ExportArchive()
     archive.track(generator)
-    for name, (function, spec) in endpoints.items():
-        archive.add_endpoint(name, function, [spec])
+    for name, (function, *specs) in endpoints.items():
+        archive.add_endpoint(name, function, specs)
     try:
         archive.write_out(folder, verbose=False)
     except tf.errors.OpError as error:

@@ -8,10 +8,11 @@ others may overshoot it a little).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_perceptual.layers import (
@@ -23,7 +24,16 @@ from keras_perceptual.layers import (
 )
 from keras_perceptual.normalization import InstanceNormalization
 
-__all__ = ["GENERATORS", "build", "johnson", "multiply_adds", "srcnn", "style", "subpixel"]
+__all__ = [
+    "GENERATORS",
+    "build",
+    "in_style",
+    "johnson",
+    "multiply_adds",
+    "srcnn",
+    "style",
+    "subpixel",
+]
 
 
 def _normal(x: Any, size: int, gain: float) -> keras.initializers.Initializer:
@@ -246,6 +256,34 @@ def style(
     x = layers.Rescaling(127.5, offset=127.5, name="to_levels", dtype="float32")(x)
     sr = Crop(name="sr", dtype="float32")(x, lr)
     return keras.Model(lr if weights is None else [lr, weights], sr, name="style")
+
+
+def in_style(generator: keras.Model, weights: Sequence[float]) -> keras.Model:
+    """Makes a generator of one style out of one of several.
+
+    Args:
+        generator: as `style` builds it, with instance normalisation.
+        weights: of each of its styles in the mixture, of sum 1.
+
+    Returns:
+        A functional model from `lr` to `sr`.
+
+    Raises:
+        ValueError: if there are not as many weights as styles.
+    """
+    norms = [each for each in generator.layers if isinstance(each, InstanceNormalization)]
+    if not norms or len(weights) != norms[0].styles:
+        raise ValueError(
+            f"expected {norms[0].styles if norms else 'no'} style weights, received {len(weights)}"
+        )
+    blocks = sum(each.name.endswith("_add") for each in generator.layers)
+    mixed = style(channels=generator.get_layer("head").filters, blocks=blocks)
+    for layer in mixed.layers:
+        values = generator.get_layer(layer.name).get_weights()
+        if isinstance(layer, InstanceNormalization):
+            values = [np.dot(weights, each)[None] for each in values]
+        layer.set_weights(values)
+    return mixed
 
 
 GENERATORS: dict[str, Callable[..., keras.Model]] = {

@@ -17,9 +17,21 @@ from keras import ops
 
 __all__ = ["InstanceNormalization", "given_statistics", "recorded_statistics"]
 
+
+class _Reader:
+    """Takes a vector apart, from its front."""
+
+    def __init__(self, vector: Any) -> None:
+        self._vector, self._read = vector, 0
+
+    def take(self, count: int) -> Any:
+        self._read += count
+        return self._vector[self._read - count : self._read]
+
+
 # What the layers called just now write their statistics to, or read them from.
 _recorded: ContextVar[list | None] = ContextVar("recorded", default=None)
-_given: ContextVar[Iterator | None] = ContextVar("given", default=None)
+_given: ContextVar[_Reader | None] = ContextVar("given", default=None)
 
 
 @contextmanager
@@ -27,7 +39,7 @@ def recorded_statistics() -> Iterator[list]:
     """Lets every `InstanceNormalization` called meanwhile take its batch for one image.
 
     Yields:
-        A list, which gets a vector `[2, C]` of each call: means and variances over the batch,
+        A list, which gets a vector `[2 C]` of each call: means and variances over the batch,
         height and width.
     """
     record: list = []
@@ -39,13 +51,13 @@ def recorded_statistics() -> Iterator[list]:
 
 
 @contextmanager
-def given_statistics(statistics: list) -> Iterator[None]:
+def given_statistics(statistics: Any) -> Iterator[None]:
     """Lets every `InstanceNormalization` called meanwhile use what was recorded before.
 
     Args:
-        statistics: of the same calls in the same order.
+        statistics: `[K]`, the vectors of the same calls in the same order, joined.
     """
-    token = _given.set(iter(statistics))
+    token = _given.set(_Reader(statistics))
     try:
         yield
     finally:
@@ -98,16 +110,13 @@ class InstanceNormalization(keras.layers.Layer):
 
     def _statistics(self, x):
         """Returns mean and variance, broadcastable to `x`."""
-        given, record = _given.get(), _recorded.get()
+        given, record, shape = _given.get(), _recorded.get(), (1, 1, 1, x.shape[-1])
         if given is not None:
-            mean, variance = ops.split(next(given), 2)
-            return ops.reshape(mean, (1, 1, 1, -1)), ops.reshape(variance, (1, 1, 1, -1))
+            return tuple(ops.reshape(given.take(shape[-1]), shape) for _ in range(2))
         axes = (1, 2) if record is None else (0, 1, 2)
         mean, variance = ops.moments(x, axes, keepdims=True)
         if record is not None:
-            channels = x.shape[-1]
-            pair = [ops.reshape(m, (1, channels)) for m in (mean, variance)]
-            record.append(ops.concatenate(pair, axis=0))
+            record.append(ops.concatenate([ops.reshape(m, (-1,)) for m in (mean, variance)]))
         return mean, variance
 
     def compute_output_shape(self, inputs_shape, style_shape=None):

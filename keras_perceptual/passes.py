@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ MARGIN = 8  # mirrored LR pixels around an image, lest the generators' zero padd
 SMALLEST = 32  # LR pixels a side of a tile, however little memory there is
 WHOLE = 128  # LR pixels a side up to which an image is never cut
 PROBE = 96
+ALIGNED = 4  # tiles begin at multiples of it, as the strides of style generators need
 
 
 def default_budget() -> int:
@@ -60,26 +62,39 @@ class Pass:
                 f"{name}: expected a generator of RGB images, received {shape} from {probe.shape}"
             )
 
+    def with_engine(self, engine: Engine) -> Pass:
+        """Returns a pass of another engine that sees as far and takes as much memory."""
+        other = copy.copy(self)
+        other.engine = engine
+        return other
+
     @property
     def reach(self) -> int:
-        """LR pixels to each side that an output pixel sees, measured, and two more.
+        """LR pixels to each side that an output pixel sees, measured, and two more or a few.
 
         Raises:
             EngineError: if it sees too far for tiles to be alike.
         """
         if self._reach is None:
-            lr = np.random.default_rng(0).uniform(0, 255, (1, PROBE, PROBE, 3)).astype(np.float32)
-            other = lr.copy()
-            other[:, PROBE // 2, PROBE // 2] = 255 - lr[:, PROBE // 2, PROBE // 2]
-            changed = np.abs(self._run(lr) - self._run(other)).max(axis=-1) > 1e-3
-            seen_from = np.argwhere(changed) // self.scale - PROBE // 2
-            self._reach = int(np.abs(seen_from).max(initial=0)) + 2
-        if self._reach > PROBE // 2:
+            seen = self._seen(PROBE)
+            if seen > PROBE // 2:
+                seen = self._seen(3 * PROBE)
+            self._reach = _aligned(seen)
+        if self._reach > 3 * PROBE // 2:
             raise EngineError(
                 f"{self.name}: sees the whole image at once, which cannot be cut into tiles for "
                 "it; give it more memory or a smaller image"
             )
         return self._reach
+
+    def _seen(self, side: int) -> int:
+        """Returns how far a pixel changes the result of an image of a side, and two more."""
+        lr = np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)).astype(np.float32)
+        other = lr.copy()
+        other[:, side // 2, side // 2] = 255 - lr[:, side // 2, side // 2]
+        changed = np.abs(self._run(lr) - self._run(other)).max(axis=-1) > 1e-3
+        seen_from = np.argwhere(changed) // self.scale - side // 2
+        return int(np.abs(seen_from).max(initial=0)) + 2
 
     def _run(self, lr: np.ndarray) -> np.ndarray:
         with self._lock:
@@ -116,12 +131,12 @@ class Pass:
             return Tile(height, width)
         side = max(SMALLEST, int(math.sqrt(area)) - 2 * self.reach)
         across = math.ceil(width / side)
-        tile_width = math.ceil(width / across)
+        tile_width = _aligned(math.ceil(width / across))
         if across == 1:
             side = max(SMALLEST, int(area / (width + 2 * MARGIN)) - 2 * self.reach)
         rows = min(side, max(SMALLEST, int(0.25 * budget / (row_bytes * self.scale))))
         rows = math.ceil(height / math.ceil(height / rows))
-        return Tile(rows, tile_width)
+        return Tile(_aligned(rows), tile_width)
 
     def rows(
         self,
@@ -188,6 +203,10 @@ class Pass:
     ) -> np.ndarray:
         enlarged = imresize(as_levels(alpha), self.scale)
         return as_integers(enlarged[above * self.scale :][:height], dtype)
+
+
+def _aligned(pixels: int) -> int:
+    return -(-pixels // ALIGNED) * ALIGNED
 
 
 def as_levels(pixels: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import json
 import math
 from pathlib import Path
 
-__all__ = ["ZooError", "card", "default_models", "folder", "names"]
+__all__ = ["ZooError", "card", "default_models", "folder", "names", "styles"]
 
 _ROOT = Path(__file__).parent / "zoo"
 
@@ -44,6 +44,15 @@ def names(scale: int | None = None) -> list[str]:
     paths = sorted(_ROOT.glob("*/card.json"))
     cards = {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}
     return [n for n, c in cards.items() if "scale" in c and scale in (None, c["scale"])]
+
+
+def styles() -> dict[str, tuple[str, int]]:
+    """Returns the shipped styles by name: the model that paints each, and its number there."""
+    found = {}
+    for path in sorted(_ROOT.glob("*/card.json")):
+        for number, style in enumerate(json.loads(path.read_text("utf-8")).get("styles", ())):
+            found[style] = path.parent.name, number
+    return found
 
 
 def default_models(scale: float) -> list[str]:

@@ -191,9 +191,9 @@ class StyleValidation(keras.callbacks.Callback):
         for photograph in self.photographs:
             lr = photograph[None].astype(np.float32)
             row = [("photograph", photograph)]
-            for name, style in zip(self.names, np.eye(len(self.names), dtype="f"), strict=True):
-                style = style[None] if len(self.names) > 1 else None
-                sr = self.result(lr if style is None else [lr, style], training=False)
+            for i, name in enumerate(self.names):
+                style = np.eye(len(self.names), dtype=np.float32)[i : i + 1]
+                sr = self.result([lr, style] if len(self.names) > 1 else lr, training=False)
                 losses.append(float(self.loss.total(self.loss(lr, sr, style))))
                 if not math.isfinite(losses[-1]):
                     raise _no_number("an output", self.model.step, self.checkpoint)

@@ -51,14 +51,12 @@ class Painter:
             return self._engine.paint(lr, self._style)[0]
         return self._engine.tile(lr, self._style, self._statistics)
 
-    def measured(self, windows: np.ndarray | None = None) -> Painter:
+    def measured(self, windows: np.ndarray) -> Painter:
         """Returns the same with the statistics that windows of an image have in common.
 
         Args:
-            windows: `[N, H, W, 3]` float32; noise if there is no image yet.
+            windows: `[N, H, W, 3]` float32.
         """
-        if windows is None:
-            windows = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
         return Painter(self._engine, self._style, self._engine.paint(windows, self._style)[1])
 
 
@@ -101,7 +99,7 @@ class Painting(Enlargement):
     def _enlarged(self) -> Iterator[np.ndarray]:
         (height, width), channels = self._size, self._shape[2]
         if self._shape[:2] != self._size:
-            self._take = RowReader(self._resized())
+            self._take = RowReader(self._resized(self._take))
         (tiles,) = self._passes
         row_bytes = width * channels * np.dtype(self._dtype).itemsize
         if tiles.tile(height, width, self._budget, row_bytes) == self._size:
@@ -133,11 +131,11 @@ class Painting(Enlargement):
                 painted[..., :3] = as_integers(mixed, self._dtype)
             yield painted
 
-    def _resized(self) -> Iterator[np.ndarray]:
+    def _resized(self, take: Take) -> Iterator[np.ndarray]:
         height, width, _ = self._shape
         resizer = RowResizer(height, width, self._size)
         for top in range(0, height, CHUNK):
-            part = self._take(min(CHUNK, height - top))
+            part = take(min(CHUNK, height - top))
             yield as_integers(resizer.feed(as_levels(part)), self._dtype)
 
     def _kept(self, file: IO[bytes]) -> np.ndarray:

@@ -20,6 +20,7 @@ from keras_perceptual.engines import (
     open_engine,
 )
 from keras_perceptual.errors import first_line
+from keras_perceptual.quiet import quiet_stderr
 
 __all__ = ["StyleEngine", "open_style_engine"]
 
@@ -60,6 +61,11 @@ class StyleEngine:
     def tile(self, lr: np.ndarray, style: np.ndarray, statistics: np.ndarray) -> np.ndarray:
         """Paints a part of an image whose statistics are known; the rest as for `paint`."""
         return np.asarray(self._run(self._tile, lr, style, statistics=statistics)["sr"])
+
+    def example(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns noise and an even mixture of the styles, for `paint`."""
+        noise = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+        return noise, np.full((1, self.styles), 1 / self.styles, np.float32)
 
     def _run(self, run: Run, lr: np.ndarray, style: np.ndarray, **more: np.ndarray) -> dict:
         try:
@@ -102,14 +108,18 @@ def _open_litert(path: Path, threads: int | None) -> StyleEngine | None:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads or os.cpu_count() or 1)
-        if "paint" not in interpreter.get_signature_list():
-            return None
-        paint, tile = (interpreter.get_signature_runner(name) for name in ("paint", "tile"))
-        style = paint.get_input_details().get("style")
+        with quiet_stderr():
+            cores = threads or os.cpu_count() or 1
+            interpreter = Interpreter(model_path=str(path), num_threads=cores)
+            if "paint" not in interpreter.get_signature_list():
+                return None
+            paint, tile = (interpreter.get_signature_runner(name) for name in ("paint", "tile"))
+            style = paint.get_input_details().get("style")
+            opened = StyleEngine(path, int(style["shape"][1]) if style else 1, paint, tile)
+            opened.paint(*opened.example())
     except (ValueError, RuntimeError) as error:
         raise EngineError(f"{path}: expected a LiteRT model: {first_line(error)}") from None
-    return StyleEngine(path, int(style["shape"][1]) if style else 1, paint, tile)
+    return opened
 
 
 def _of_keras(engine: KerasEngine) -> StyleEngine:
@@ -125,12 +135,12 @@ def _of_keras(engine: KerasEngine) -> StyleEngine:
 
     def paint(**inputs: np.ndarray) -> dict:
         with recorded_statistics() as record:
-            sr = model(_as_list(inputs), training=False)
+            sr = np.array(model(_as_list(inputs), training=False))
         return {"sr": sr, "statistics": np.concatenate([np.asarray(each) for each in record])}
 
     def tile(statistics: np.ndarray, **inputs: np.ndarray) -> dict:
         with given_statistics(statistics):
-            return {"sr": model(_as_list(inputs), training=False)}
+            return {"sr": np.array(model(_as_list(inputs), training=False))}
 
     styles = model.inputs[1].shape[1] if len(model.inputs) > 1 else 1
     return StyleEngine(engine.path, styles, paint, tile)
@@ -143,4 +153,8 @@ def _as_list(inputs: dict) -> Any:
 def _numpy(signature: Any) -> Run:
     import tensorflow as tf
 
-    return lambda **inputs: signature(**{n: tf.constant(v) for n, v in inputs.items()})
+    def run(**inputs: np.ndarray) -> dict:
+        outputs = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+        return {name: np.array(value) for name, value in outputs.items()}
+
+    return run

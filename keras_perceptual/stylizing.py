@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_perceptual import zoo
 from keras_perceptual.conversion import Conversion
+from keras_perceptual.engines import EngineError
 from keras_perceptual.enlargement import Progress, check_image
 from keras_perceptual.painting import Painter, Painting
 from keras_perceptual.passes import Pass, default_budget
@@ -75,12 +76,16 @@ class Stylizer:
             if number >= opened.styles:
                 raise ValueError(f"{name}: expected a style up to #{opened.styles}")
             weights[0, number] += mixture[name] / sum(mixture.values())
-        self.name = " + ".join(Path(name).name for name in mixture)
+        self.name = "+".join(map(_short, mixture))
         self.path, self.scale = opened.path, scale
         self.strength, self.preserve_colour, self.memory = strength, preserve_colour, memory
         self._lock = threading.Lock()
         self._painter = Painter(opened, weights)
         self._pass = Pass(self._painter.measured(), self.name)
+        if self._pass.scale != 1:
+            raise EngineError(
+                f"{self.path}: expected a style generator, received one that enlarges"
+            )
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the (height, width) that an image gets."""
@@ -150,14 +155,20 @@ class Stylizer:
         )
 
 
+def _short(style: str) -> str:
+    """Returns a name that files can have."""
+    path, _, number = style.partition("#")
+    return "-".join(filter(None, [Path(path).stem, number]))
+
+
 def _place(style: str) -> tuple[Path, int]:
     """Returns the model of a style, and the style's number in it."""
     if style in zoo.styles():
-        name, number = zoo.styles()[style]
-        return zoo.folder(name), number
-    path, mark, number = style.rpartition("#")
-    if mark and number.isdecimal() and int(number):
-        return Path(path), int(number) - 1
+        model, number = zoo.styles()[style]
+        return zoo.folder(model), number
+    path, mark, count = style.rpartition("#")
+    if mark and count.isdecimal() and int(count):
+        return Path(path), int(count) - 1
     if not Path(style).suffix and not Path(style).exists():
         raise zoo.ZooError(f"expected a style of {sorted(zoo.styles())}, received {style!r}")
     return Path(style), 0

@@ -9,6 +9,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -99,6 +100,7 @@ def resume(out: Path) -> dict:
 
 
 def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -> dict:
+    config = _config(recipe, sources)
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(recipe.precision)
     training_paths, validation_paths = split(images.list_images(sources.data))
@@ -116,13 +118,6 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     )
     checkpoint = out / "checkpoint.weights.h5"
     loss = _loss(recipe, sources)
-    config = {"scale": recipe.scale, "channels": recipe.channels, "blocks": recipe.blocks}
-    if recipe.generator == "style":
-        if not sources.styles:
-            raise TrainingError("expected a style image: --style painting.jpg names one")
-        config |= {"styles": len(sources.styles), "normalization": recipe.normalization}
-    elif sources.styles:
-        raise TrainingError(f"{recipe.name}: takes no style image; --recipe style does")
     generator = generators.build(recipe.generator, **config)
     if recipe.start and not checkpoint.exists():
         transfer(load_generator(recipe.start), generator)
@@ -178,6 +173,18 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     if patches.too_small:
         logger.warning("%d photographs were too small and skipped", len(patches.too_small))
     return history.rows[-1]
+
+
+def _config(recipe: Recipe, sources: Sources) -> dict[str, Any]:
+    """Returns what the recipe's generator is built with."""
+    config = {"scale": recipe.scale, "channels": recipe.channels, "blocks": recipe.blocks}
+    if recipe.generator != "style":
+        if sources.styles:
+            raise TrainingError(f"{recipe.name}: takes no style image; --recipe style does")
+        return config
+    if not sources.styles:
+        raise TrainingError(f"{recipe.name}: expected a style image: --style painting.jpg")
+    return {**config, "styles": len(sources.styles), "normalization": recipe.normalization}
 
 
 def _validation(

@@ -81,11 +81,9 @@ class Stylizer:
         self.strength, self.preserve_colour, self.memory = strength, preserve_colour, memory
         self._lock = threading.Lock()
         self._painter = Painter(opened, weights)
-        self._pass = Pass(self._painter.measured(), self.name)
+        self._pass = Pass(self._painter.measured(opened.example()[0]), self.name)
         if self._pass.scale != 1:
-            raise EngineError(
-                f"{self.path}: expected a style generator, received one that enlarges"
-            )
+            raise EngineError(f"{self.path}: expected a style generator, found one that enlarges")
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the (height, width) that an image gets."""

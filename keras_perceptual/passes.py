@@ -76,25 +76,27 @@ class Pass:
             EngineError: if it sees too far for tiles to be alike.
         """
         if self._reach is None:
-            seen = self._seen(PROBE)
-            if seen > PROBE // 2:
-                seen = self._seen(3 * PROBE)
-            self._reach = _aligned(seen)
-        if self._reach > 3 * PROBE // 2:
+            seen = self._seen(PROBE) or self._seen(3 * PROBE)
+            self._reach = seen and _aligned(seen)
+        if self._reach is None:
             raise EngineError(
                 f"{self.name}: sees the whole image at once, which cannot be cut into tiles for "
                 "it; give it more memory or a smaller image"
             )
         return self._reach
 
-    def _seen(self, side: int) -> int:
-        """Returns how far a pixel changes the result of an image of a side, and two more."""
+    def _seen(self, side: int) -> int | None:
+        """Returns how far a change in the middle of an image of a side is seen, and two more."""
         lr = np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)).astype(np.float32)
+        half = side // 64  # more of a larger image, lest the change is lost in it
+        middle = slice(side // 2 - half, side // 2 + half + 1)
+        lr[:, middle, middle] = 0
         other = lr.copy()
-        other[:, side // 2, side // 2] = 255 - lr[:, side // 2, side // 2]
+        other[:, middle, middle] = 255
         changed = np.abs(self._run(lr) - self._run(other)).max(axis=-1) > 1e-3
         seen_from = np.argwhere(changed) // self.scale - side // 2
-        return int(np.abs(seen_from).max(initial=0)) + 2
+        far = int(np.abs(seen_from).max(initial=half))
+        return far - half + 2 if far < side // 2 - 2 else None
 
     def _run(self, lr: np.ndarray) -> np.ndarray:
         with self._lock:

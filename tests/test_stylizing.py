@@ -67,11 +67,7 @@ def test_tiles_with_one_image_statistics_show_no_seams(models, image):
     each = small._pass.with_engine(painter)
     rows = [
         np.concatenate(
-            list(
-                each.rows(
-                    RowReader(image), 300, 375, alpha=False, dtype=np.uint8, budget=budget
-                )
-            )
+            list(each.rows(RowReader(image), 300, 375, alpha=False, dtype=np.uint8, budget=budget))
         )
         for budget in (1, 10**10)
     ]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_perceptual import images
 from keras_perceptual.metrics import cross_hatch, psnr_rgb, psnr_y, ssim_y
 from keras_perceptual.resampling import crop_to_multiple, degrade, imresize, to_uint8
+
+if TYPE_CHECKING:
+    from keras_perceptual.losses import PerceptualLoss
 
 __all__ = [
     "METRICS",
@@ -22,6 +26,7 @@ __all__ = [
     "pairs",
     "score",
     "sha256",
+    "style_losses",
     "table",
 ]
 
@@ -150,6 +155,30 @@ def mean(rows: Mapping[str, Scores]) -> Scores:
 def benchmark(upscale: Upscale, folder: Path, scale: int, lpips: Distance | None = None) -> Scores:
     """Returns the means over a set of one upscaler's numbers; arguments as for `evaluate`."""
     return mean(evaluate({"it": upscale}, folder, scale, lpips=lpips)["it"])
+
+
+def style_losses(
+    stylize: Upscale, photographs: Sequence[np.ndarray], loss: PerceptualLoss, style: int = 0
+) -> Scores:
+    """Judges a style by what its network was trained to make small.
+
+    Args:
+        stylize: from `[H, W, 3]` uint8 to the painting, of the same shape.
+        photographs: `[H, W, 3]` uint8.
+        loss: with the paintings of one style or several.
+        style: number of the style among them.
+
+    Returns:
+        Each term of the loss, and `total`, in the mean over the photographs.
+    """
+    paintings = len(next(iter(loss.grams.values())))
+    weights = np.eye(paintings, dtype=np.float32)[style][None]
+    rows = []
+    for photograph in photographs:
+        pair = [each[None].astype(np.float32) for each in (photograph, stylize(photograph))]
+        terms = loss(*pair, weights)
+        rows.append({**{n: float(v) for n, v in terms.items()}, "total": float(loss.total(terms))})
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def table(models: Mapping[str, Scores]) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "PerceptualTrainer",
     "Sources",
     "TrainingError",
+    "build_loss",
     "load_generator",
     "resume",
     "train",
@@ -117,7 +118,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
         workers=sources.workers,
     )
     checkpoint = out / "checkpoint.weights.h5"
-    loss = _loss(recipe, sources)
+    loss = build_loss(recipe, sources)
     generator = generators.build(recipe.generator, **config)
     if recipe.start and not checkpoint.exists():
         transfer(load_generator(recipe.start), generator)
@@ -202,8 +203,8 @@ def _validation(
     return callbacks.Validation(paths, result, recipe.scale, recipe.blur, out, checkpoint)
 
 
-def _loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
-    """Builds the recipe's loss.
+def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
+    """Builds a recipe's loss.
 
     Features that the loss network has no layer for are left out: the distilled one stands in for
     VGG16 in super-resolution. It has no layers that carry a style.

@@ -50,7 +50,7 @@ def styles() -> dict[str, tuple[str, int]]:
     """Returns the shipped styles by name: the model that paints each, and its number there."""
     found = {}
     for path in sorted(_ROOT.glob("*/card.json")):
-        for number, style in enumerate(json.loads(path.read_text("utf-8")).get("styles", ())):
+        for number, style in enumerate(json.loads(path.read_text("utf-8")).get("styles", {})):
             found[style] = path.parent.name, number
     return found
 

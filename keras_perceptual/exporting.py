@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_perceptual import images, onnx_file, signatures, training, verification, warmup
+from keras_perceptual import images, onnx_file, signatures, training, verification, warmup, zoo
 from keras_perceptual.errors import first_line
 from keras_perceptual.normalization import InstanceNormalization
 
@@ -40,10 +40,11 @@ class Exporter:
     """Exports one model, and compares each artefact with it before the artefact gets its name.
 
     Args:
-        model: name of a shipped model, or path of a .keras file.
+        model: name of a shipped model or style, or path of a .keras file, as
+            `training.load_generator` takes them.
         out: folder for the artefacts.
         photographs: `[H, W, 3]` uint8 LR images to compare with, and to calibrate `int8` on.
-        histogram_match: whether the artefacts match levels; an ONNX file never does.
+        histogram_match: whether the artefacts match levels; an ONNX file and a style never do.
 
     Raises:
         ZooError: if there is no such model.
@@ -60,12 +61,16 @@ class Exporter:
         if not photographs:
             raise ExportError("expected photographs to compare with, found none")
         self.generator = training.load_generator(model)
+        if len(self.generator.inputs) > 1:
+            styles = self.generator.inputs[1].shape[1]
+            raise ExportError(f"{model}: has several styles; choose one of #1 to #{styles}")
         shape = self.generator.compute_output_shape((1, 8, 8, 3))
         if shape != (1, shape[1], shape[1], 3) or shape[1] % 8:
             raise ExportError(f"{model}: expected a generator of RGB images, received {shape}")
         self.scale = shape[1] // 8
-        self.name = Path(model).stem if model.endswith(".keras") else model
-        self.out, self.photographs, self.histogram_match = out, photographs, histogram_match
+        self.name = zoo.short_name(model)
+        self.out, self.photographs = out, photographs
+        self.histogram_match = histogram_match and self.scale > 1
 
     def saved_model(self, pixel_limit: int = 4_000_000) -> Exported:
         """Writes the next version of `out/<model>/`, as `save_serving` does.

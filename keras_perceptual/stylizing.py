@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -64,7 +63,7 @@ class Stylizer:
         mixture = style if isinstance(style, Mapping) else {os.fspath(style): 1.0}
         if not mixture or min(mixture.values()) <= 0:
             raise ValueError(f"expected positive weights of styles, received {dict(mixture)}")
-        places = {name: _place(name) for name in mixture}
+        places = {name: zoo.find_style(name) for name in mixture}
         models = {model for model, _ in places.values()}
         if len(models) > 1:
             raise ValueError(
@@ -76,7 +75,7 @@ class Stylizer:
             if number >= opened.styles:
                 raise ValueError(f"{name}: expected a style up to #{opened.styles}")
             weights[0, number] += mixture[name] / sum(mixture.values())
-        self.name = "+".join(map(_short, mixture))
+        self.name = "+".join(map(zoo.short_name, mixture))
         self.path, self.scale = opened.path, scale
         self.strength, self.preserve_colour, self.memory = strength, preserve_colour, memory
         self._lock = threading.Lock()
@@ -151,22 +150,3 @@ class Stylizer:
             budget=self.memory or default_budget(),
             progress=progress,
         )
-
-
-def _short(style: str) -> str:
-    """Returns a name that files can have."""
-    path, _, number = style.partition("#")
-    return "-".join(filter(None, [Path(path).stem, number]))
-
-
-def _place(style: str) -> tuple[Path, int]:
-    """Returns the model of a style, and the style's number in it."""
-    if style in zoo.styles():
-        model, number = zoo.styles()[style]
-        return zoo.folder(model), number
-    path, mark, count = style.rpartition("#")
-    if mark and count.isdecimal() and int(count):
-        return Path(path), int(count) - 1
-    if not Path(style).suffix and not Path(style).exists():
-        raise zoo.ZooError(f"expected a style of {sorted(zoo.styles())}, received {style!r}")
-    return Path(style), 0

@@ -263,20 +263,31 @@ def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
 
 
 def load_generator(name: str) -> keras.Model:
-    """Loads a generator by the name of a shipped model or the path of a `.keras` file.
+    """Loads a generator.
+
+    Args:
+        name: of a shipped model or style, or the path of a `.keras` file, with `#2` behind it for
+            the second style of several.
 
     Raises:
-        ZooError: if it is neither, or the file cannot be loaded.
+        ZooError: if it is neither, the file cannot be loaded, or there is no such style.
     """
-    path = Path(name)
+    styled = name in zoo.styles() or "#" in name
+    path, number = zoo.find_style(name) if styled else (Path(name), 0)
     if path.suffix != ".keras":
-        path = zoo.folder(name) / "model.keras"
+        path = (path if styled else zoo.folder(name)) / "model.keras"
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        generator = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, h5py and Keras each raise their own
         raise zoo.ZooError(
             f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
         ) from None
+    if styled and len(generator.inputs) > 1:
+        styles = generator.inputs[1].shape[1]
+        if number >= styles:
+            raise zoo.ZooError(f"{name}: expected a style up to #{styles}")
+        return generators.in_style(generator, np.eye(styles)[number])
+    return generator
 
 
 def transfer(source: keras.Model, target: keras.Model) -> list[str]:

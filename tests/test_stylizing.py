@@ -168,3 +168,21 @@ def test_the_command_paints(models, image, tmp_path, run_script):
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_style_is_exported_with_the_same_signatures(models, tmp_path, run_script, image):
+    done = run_script("export.py", "--model", f"{models / '3.keras'}#2", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    painted = Stylizer(tmp_path / "3-2.tflite").stylize(image).astype(int)
+    for other in (tmp_path / "3-2", f"{models / '3.tflite'}#2"):
+        assert np.abs(Stylizer(other).stylize(image) - painted).max() <= 1
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(tmp_path / "3-2.tflite"))
+    assert {"serving_default", "upscale"} < set(interpreter.get_signature_list())
+    served = interpreter.get_signature_runner("serving_default")(lr=image[None])["sr"][0]
+    assert served.shape == image.shape
+    assert served.dtype == np.uint8
+    done = run_script("export.py", "--model", models / "3.keras", "--out", tmp_path)
+    assert done.returncode == 1
+    assert "choose one of #1 to #3" in done.stderr

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_perceptual import formats, images
-from keras_perceptual.engines import EngineError
+from keras_perceptual.errors import reason
 
-__all__ = ["Cancelled", "Job", "Result", "clash", "plan", "run"]
+__all__ = ["Cancelled", "Job", "Result", "Work", "clash", "plan", "run"]
 
 
-class Cancelled(Exception):  # noqa: N818  it is no fault
+class Cancelled(BaseException):
     """The work was given up on purpose."""
 
 
@@ -25,6 +25,11 @@ class Job:
 
     source: Path
     target: Path
+
+
+# Does a job, reports the share done, and returns the (height, width) written, or None if there was
+# nothing to do.
+Work = Callable[[Job, Callable[[float], None]], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def clash(jobs: Sequence[Job]) -> str | None:
 
 def run(
     jobs: Sequence[Job],
-    work: Callable[[Job, Callable[[float], None]], tuple[int, int] | None],
+    work: Work,
     workers: int,
     progress: Callable[[Job, float], None],
 ) -> Iterator[Result]:
@@ -116,8 +121,7 @@ def run(
 
     Args:
         jobs: to do.
-        work: does one, reports the share done, and returns the (height, width) written, or None if
-            there was nothing to do.
+        work: does one.
         workers: threads.
         progress: is told the share done of each job, from any thread.
 
@@ -140,10 +144,12 @@ def run(
             size = work(job, report)
         except Cancelled:
             error = "cancelled"
-        except (images.ImageError, EngineError, ValueError) as failure:
+        except images.ImageError as failure:
             error = str(failure)
         except MemoryError:
             error = f"{job.source}: not enough memory; --memory makes tiles smaller"
+        except Exception as failure:  # whatever it is, the others go on
+            error = f"{job.source}: {reason(failure)}"
         return Result(job, size, time.monotonic() - began, error)
 
     with ThreadPoolExecutor(workers, "enlarge") as pool:

@@ -12,13 +12,13 @@ import numpy as np
 
 from keras_perceptual import formats
 from keras_perceptual.animations import read_frames, write_frames
-from keras_perceptual.enlargement import Enlargement, Progress, cropped
+from keras_perceptual.enlargement import Enlargement, Progress
 from keras_perceptual.errors import ImageError
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata
 from keras_perceptual.sinks import Sink
 from keras_perceptual.sources import Source, open_source
-from keras_perceptual.streams import RowReader, Take
+from keras_perceptual.streams import RowReader, Take, cropped
 
 __all__ = ["Conversion"]
 
@@ -68,7 +68,8 @@ class Conversion:
 
         Raises:
             ImageError: if either file cannot be read or written, they are the same, the crop lies
-                outside, or the result is too large for the format.
+                outside, the result is too large for the format, or not animated where all frames
+                are asked for.
         """
         to = Path(target) if isinstance(target, str | os.PathLike) else target
         form = formats.of(to) if isinstance(to, Path) else None  # raises before any work
@@ -76,7 +77,7 @@ class Conversion:
             raise ImageError(f"{to}: is the input; name another output")
         with open_source(source) as opened:
             form = form or opened.format
-            if not (self.frames and opened.frames > 1 and form.animated):
+            if not (self.frames and opened.frames > 1 and opened.format.animated):
                 return self._picture(opened, to, form, progress)
         return self._animation(source, to, form, progress)
 

@@ -12,25 +12,11 @@ from keras_perceptual.postprocess import histogram, look_up, matching_table
 from keras_perceptual.resampling import RowResizer
 from keras_perceptual.streams import RowReader, Take
 
-__all__ = ["Enlargement", "Progress", "cropped"]
+__all__ = ["Enlargement", "Progress"]
 
 CHUNK = 64  # rows that are reduced at a time
 
 Progress = Callable[[float], None]
-
-
-def cropped(take: Take, crop: tuple[int, int, int, int]) -> Take:
-    """Returns a `Take` of a part of the image that another one gives."""
-    x, y, width, _ = crop
-    above = y
-
-    def rows(count: int) -> np.ndarray:
-        nonlocal above
-        while above:
-            above -= len(take(min(above, CHUNK)))
-        return take(count)[:, x : x + width]
-
-    return rows
 
 
 class Enlargement:

@@ -14,6 +14,7 @@ from keras_perceptual.errors import ImageError
 from keras_perceptual.metadata import Metadata
 from keras_perceptual.sinks import EIGHT_BITS, Sink
 from keras_perceptual.sources import open_source
+from keras_perceptual.streams import cropped
 
 __all__ = [
     "ImageError",
@@ -46,11 +47,12 @@ class Picture:
         return replace(self, pixels=pixels, alpha=alpha)
 
 
-def read(path: str | os.PathLike) -> Picture:
+def read(path: str | os.PathLike, crop: tuple[int, int, int, int] | None = None) -> Picture:
     """Reads an image file, upright by its EXIF orientation; the first frame of several.
 
     Args:
         path: a file in any format of `formats.FORMATS`.
+        crop: (x, y, width, height) in pixels of the part to read, by default all.
 
     Returns:
         The picture; 16 bits are divided down to 8.
@@ -59,7 +61,8 @@ def read(path: str | os.PathLike) -> Picture:
         ImageError: as for `sources.open_source`.
     """
     with open_source(path) as source:
-        rows = source.take(source.height)
+        take = cropped(source.take, crop) if crop else source.take
+        rows = take(crop[3] if crop else source.height)
         if source.bits == 16:
             rows = EIGHT_BITS[rows]
         alpha = np.ascontiguousarray(rows[..., 3]) if source.alpha else None

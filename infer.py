@@ -37,7 +37,7 @@ def _sizing(arguments: argparse.Namespace) -> Callable[[int, int], tuple[int, in
 def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], list[str]]:
     """Returns the jobs, and what is wrong with inputs that give none."""
     jobs: list[batch.Job] = []
-    errors = []
+    errors: list[str] = []
     for given in arguments.inputs:
         if given == STREAM:
             jobs.append(batch.Job(STREAM, arguments.output or STREAM))
@@ -45,7 +45,9 @@ def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], 
             jobs.append(batch.Job(given, STREAM))
         else:
             try:
-                jobs += batch.plan(given, arguments.output, suffix, None, arguments.recursive)
+                jobs += batch.plan(
+                    given, arguments.output, suffix, arguments.recursive, errors.append
+                )
             except images.ImageError as error:
                 errors.append(str(error))
     return jobs, errors
@@ -56,7 +58,7 @@ def _worker(arguments: argparse.Namespace, upscaler: Upscaler) -> batch.Work:
     sizing = _sizing(arguments)
 
     def work(job: batch.Job, progress: Callable[[float], None]) -> tuple[int, int] | None:
-        if arguments.skip_existing and job.target.exists():
+        if arguments.skip_existing and os.path.exists(job.target):
             return None
         size = upscaler.upscale_file(
             sys.stdin.buffer.read() if job.source == STREAM else job.source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,10 +102,11 @@ class Conversion:
             rows = self.enlarge(take, (height, width, 3 + source.alpha), kind, size, progress)
             for each in rows:
                 sink.append(each)
+            alive = partial(progress, 1.0) if progress else None  # may end it, until the end
             if isinstance(target, Path):
-                sink.finish(rows.table())
+                sink.finish(rows.table(), alive)
             else:
-                sink.finish_into(target, rows.table())
+                sink.finish_into(target, rows.table(), alive)
         return size
 
     def _animation(
@@ -152,4 +154,4 @@ class Conversion:
 
 
 def _same(source: Path, target: Path) -> bool:
-    return source.exists() and target.exists() and os.path.samefile(source, target)
+    return os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target)

@@ -90,13 +90,13 @@ class _Failed:
     """Keeps the exception of a callback, which cannot pass through libvips."""
 
     def __init__(self) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def __call__(self, act: Callable) -> Callable:
         def guarded(*arguments):
             try:
                 return act(*arguments)
-            except Exception as error:
+            except BaseException as error:
                 self.error = self.error or error
                 return -1
 

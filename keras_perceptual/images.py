@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -101,22 +102,31 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
         sink.finish()
 
 
-def list_images(folder: str | os.PathLike, recursive: bool = True) -> list[Path]:
+def list_images(
+    folder: str | os.PathLike,
+    recursive: bool = True,
+    failed: Callable[[str], None] | None = None,
+) -> list[Path]:
     """Lists the image files below a folder by their endings, sorted; hidden ones are left out.
 
     Args:
         folder: where to look.
         recursive: whether to look in folders inside it; links to folders are not followed.
+        failed: is told, in a line each, of folders inside it that cannot be listed.
 
     Returns:
         Paths that begin with `folder`.
 
     Raises:
-        ImageError: if `folder` is not a folder that can be listed.
+        ImageError: if `folder` is not a folder that can be listed, or, without `failed`, one inside
+            it is not.
     """
 
     def fail(error: OSError) -> None:
-        raise ImageError(f"{error.filename}: cannot be listed: {error.strerror}") from None
+        line = f"{error.filename}: cannot be listed: {error.strerror}"
+        if failed is None or error.filename == os.fspath(folder):
+            raise ImageError(line) from None
+        failed(line)
 
     found: list[Path] = []
     for root, folders, names in os.walk(os.fspath(folder), onerror=fail):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
-
-from tqdm.auto import tqdm
 
 from keras_perceptual import batch, figures, images, options, reports
 from keras_perceptual.engines import EngineError
@@ -63,28 +62,48 @@ def _sizing(arguments: argparse.Namespace) -> Callable[[int, int], tuple[int, in
 def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], list[str]]:
     """Returns the jobs, and what is wrong with inputs that give none."""
     jobs: list[batch.Job] = []
-    errors = []
+    errors: list[str] = []
     for given in arguments.inputs:
         if given == STREAM:
             jobs.append(batch.Job(STREAM, arguments.output or STREAM))
-            continue
-        if arguments.output == STREAM:
+        elif arguments.output == STREAM:
             jobs.append(batch.Job(given, STREAM))
-            continue
-        try:
-            jobs += batch.plan(given, arguments.output, suffix, None, arguments.recursive)
-        except images.ImageError as error:
-            errors.append(str(error))
+        else:
+            try:
+                jobs += batch.plan(
+                    given, arguments.output, suffix, arguments.recursive, errors.append
+                )
+            except images.ImageError as error:
+                errors.append(str(error))
     return jobs, errors
 
 
-def _compare(job: batch.Job, name: str, crop: tuple[int, ...] | None) -> str:
-    lr, sr = images.read(job.source).pixels, images.read(job.target).pixels
-    if crop:
-        lr = lr[crop[1] : crop[1] + crop[3], crop[0] : crop[0] + crop[2]]
-    figure = job.target.with_name(f"{job.target.stem}_compare.png")
-    images.write(figure, images.Picture(figures.before_after(lr, sr, name)))
-    return str(figure)
+def _worker(arguments: argparse.Namespace, model: Upscaler | Stylizer) -> batch.Work:
+    """Returns the function that does one job."""
+    sizing = _sizing(arguments)
+    convert = model.stylize_file if isinstance(model, Stylizer) else model.upscale_file
+
+    def work(job: batch.Job, progress: Callable[[float], None]) -> tuple[int, int] | None:
+        if arguments.skip_existing and os.path.exists(job.target):
+            return None
+        size = convert(
+            sys.stdin.buffer.read() if job.source == STREAM else job.source,
+            sys.stdout.buffer if job.target == STREAM else job.target,
+            progress,
+            size=sizing,
+            crop=arguments.crop,
+            frames=arguments.frames,
+            quality=arguments.quality,
+            strip_metadata=arguments.strip_metadata,
+        )
+        if arguments.compare and STREAM not in (job.source, job.target):
+            name = "enlarged" if sizing else model.name
+            sheet = figures.before_after(job.source, job.target, name, arguments.crop)
+            figure = job.target.with_name(f"{job.target.stem}_compare.png")
+            images.write(figure, images.Picture(sheet))
+        return size
+
+    return work
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -95,6 +114,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if not arguments.inputs:
         parser.error("expected image files or folders to enlarge")
+    report = arguments.report
+    if report and (report.is_dir() or not report.absolute().parent.is_dir()):
+        parser.error(f"expected a file in a folder that is there for --report, received {report}")
     if arguments.style and (arguments.model or arguments.fidelity):
         parser.error("--style paints, --model and --fidelity enlarge; choose one")
     try:
@@ -102,52 +124,15 @@ def main(argv: list[str] | None = None) -> int:
     except (ZooError, EngineError, ValueError) as error:
         parser.error(str(error))
     jobs, errors = _plan(arguments, _suffix(arguments, model))
-    for failure in errors:
-        print(f"infer.py: {failure}", file=sys.stderr)
     if wrong := batch.clash([job for job in jobs if STREAM not in (job.source, job.target)]):
         parser.error(wrong)
     if len(jobs) > 1 and any(job.target == STREAM for job in jobs):
         parser.error("stdout takes one image; name a folder with -o")
-    out = sys.stderr if any(job.target == STREAM for job in jobs) else sys.stdout
-    sizing = _sizing(arguments)
-    convert = model.stylize_file if isinstance(model, Stylizer) else model.upscale_file
-
-    def work(job: batch.Job, progress: Callable[[float], None]) -> tuple[int, int] | None:
-        if arguments.skip_existing and job.target.exists():
-            return None
-        return convert(
-            sys.stdin.buffer.read() if job.source == STREAM else job.source,
-            sys.stdout.buffer if job.target == STREAM else job.target,
-            progress,
-            size=sizing,
-            crop=arguments.crop,
-            frames=arguments.frames,
-            quality=arguments.quality,
-            strip_metadata=arguments.strip_metadata,
-        )
-
-    results = []
-    bar = reports.Bar(len(jobs))
-    for result in batch.run(jobs, work, min(arguments.workers, len(jobs) or 1), bar.share):
-        results.append(result)
-        bar.ended(result)
-        if result.error:
-            errors.append(result.error)
-            tqdm.write(f"infer.py: {result.error}", file=sys.stderr)
-        elif result.size is None:
-            tqdm.write(f"{result.job.target} is there already", file=out)
-        else:
-            height, width = result.size
-            tqdm.write(f"{result.job.target} ({width}x{height}, {model.name})", file=out)
-            if arguments.compare and STREAM not in (result.job.source, result.job.target):
-                tqdm.write(_compare(result.job, model.name, arguments.crop))
-    bar.close()
-    if arguments.report:
-        reports.write(arguments.report, results)
-    if errors and len(results) > 1:
-        lines = [f"infer.py: {len(errors)} failed:", *(f"  {error}" for error in errors)]
-        print("\n".join(lines), file=sys.stderr)
-    return 1 if errors else 0
+    with reports.Reporter(jobs, errors) as reporter:
+        work = _worker(arguments, model)
+        for result in batch.run(jobs, work, arguments.workers, reporter.share):
+            reporter.ended(result)
+    return reporter.conclude(report)
 
 
 if __name__ == "__main__":
@@ -155,3 +140,7 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # whoever read our lines has gone, or their disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"infer.py: {error.strerror}", file=sys.stderr)
+        sys.exit(1)

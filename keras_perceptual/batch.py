@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_perceptual import formats, images
-from keras_perceptual.engines import EngineError
+from keras_perceptual.errors import reason
 
-__all__ = ["Cancelled", "Job", "Result", "clash", "plan", "run"]
+__all__ = ["Cancelled", "Job", "Result", "Work", "clash", "plan", "run"]
 
 
-class Cancelled(Exception):  # noqa: N818  it is no fault
+class Cancelled(BaseException):
     """The work was given up on purpose."""
 
 
@@ -25,6 +26,11 @@ class Job:
 
     source: Path
     target: Path
+
+
+# Does a job, reports the share done, and returns the (height, width) written, or None if there was
+# nothing to do.
+Work = Callable[[Job, Callable[[float], None]], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,11 @@ class Result:
 
 
 def plan(
-    source: Path, output: Path | None, suffix: str, ending: str | None, recursive: bool
+    source: Path,
+    output: Path | None,
+    suffix: str,
+    recursive: bool,
+    failed: Callable[[str], None] | None = None,
 ) -> list[Job]:
     """Lists the jobs of an input.
 
@@ -57,32 +67,35 @@ def plan(
         source: a file, or a folder of images.
         output: file or folder to write to.
         suffix: of the names, such as `_x4`.
-        ending: of the files, such as `.png`; by default each file's own where that format can be
-            written, else `.png`.
         recursive: whether to look in folders inside a folder.
+        failed: is told of each folder inside a folder that cannot be listed; without it that is
+            an error.
+
+    Returns:
+        The jobs; a file whose format cannot be written becomes a `.png`.
 
     Raises:
         ImageError: if a folder cannot be listed or has no images.
     """
 
     def named(path: Path) -> str:
-        own = ending or path.suffix
+        own = path.suffix
         try:
             formats.of(f"a{own}")
         except images.ImageError:
             own = ".png"
         return f"{path.stem}{suffix}{own}"
 
-    if not source.is_dir():
-        if output and output.suffix and not output.is_dir():
+    if not os.path.isdir(source):
+        if output and output.suffix and not os.path.isdir(output):
             return [Job(source, output)]
         return [Job(source, (output or source.parent) / named(source))]
-    root = output or source.with_name(f"{source.resolve().name}{suffix}")
-    inside = root.resolve()
+    root = output or source.with_name(f"{_real(source).name}{suffix}")
+    inside = _real(root)
     found = [
         path
-        for path in images.list_images(source, recursive)
-        if inside == source.resolve() or inside not in path.resolve().parents
+        for path in images.list_images(source, recursive, failed)
+        if inside == _real(source) or inside not in _real(path).parents
     ]
     if not found:
         where = "" if recursive else "; --recursive looks in the folders inside it"
@@ -90,12 +103,17 @@ def plan(
     return [Job(path, root / path.relative_to(source).parent / named(path)) for path in found]
 
 
+def _real(path: Path) -> Path:
+    """Returns a path without links; one that leads nowhere, or in a circle, is no error."""
+    return Path(os.path.realpath(path))
+
+
 def clash(jobs: Sequence[Job]) -> str | None:
     """Returns what is wrong with the jobs as a whole, or None."""
     targets: dict[Path, Path] = {}
-    sources = {job.source.resolve() for job in jobs}
+    sources = {_real(job.source) for job in jobs}
     for job in jobs:
-        target = job.target.resolve()
+        target = _real(job.target)
         if target in sources:
             return f"{job.target}: is an input; name another output with -o"
         if target in targets:
@@ -106,7 +124,7 @@ def clash(jobs: Sequence[Job]) -> str | None:
 
 def run(
     jobs: Sequence[Job],
-    work: Callable[[Job, Callable[[float], None]], tuple[int, int] | None],
+    work: Work,
     workers: int,
     progress: Callable[[Job, float], None],
 ) -> Iterator[Result]:
@@ -116,8 +134,7 @@ def run(
 
     Args:
         jobs: to do.
-        work: does one, reports the share done, and returns the (height, width) written, or None if
-            there was nothing to do.
+        work: does one.
         workers: threads.
         progress: is told the share done of each job, from any thread.
 
@@ -140,10 +157,12 @@ def run(
             size = work(job, report)
         except Cancelled:
             error = "cancelled"
-        except (images.ImageError, EngineError, ValueError) as failure:
+        except images.ImageError as failure:
             error = str(failure)
         except MemoryError:
             error = f"{job.source}: not enough memory; --memory makes tiles smaller"
+        except Exception as failure:  # whatever it is, the others go on
+            error = f"{job.source}: {reason(failure)}"
         return Result(job, size, time.monotonic() - began, error)
 
     with ThreadPoolExecutor(workers, "enlarge") as pool:

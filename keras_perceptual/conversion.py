@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,13 +13,13 @@ import numpy as np
 
 from keras_perceptual import formats
 from keras_perceptual.animations import read_frames, write_frames
-from keras_perceptual.enlargement import Enlargement, Progress, cropped
+from keras_perceptual.enlargement import Enlargement, Progress
 from keras_perceptual.errors import ImageError
 from keras_perceptual.formats import Format
 from keras_perceptual.metadata import Metadata
 from keras_perceptual.sinks import Sink
 from keras_perceptual.sources import Source, open_source
-from keras_perceptual.streams import RowReader, Take
+from keras_perceptual.streams import RowReader, Take, cropped
 
 __all__ = ["Conversion"]
 
@@ -68,7 +69,8 @@ class Conversion:
 
         Raises:
             ImageError: if either file cannot be read or written, they are the same, the crop lies
-                outside, or the result is too large for the format.
+                outside, the result is too large for the format, or not animated where all frames
+                are asked for.
         """
         to = Path(target) if isinstance(target, str | os.PathLike) else target
         form = formats.of(to) if isinstance(to, Path) else None  # raises before any work
@@ -76,7 +78,7 @@ class Conversion:
             raise ImageError(f"{to}: is the input; name another output")
         with open_source(source) as opened:
             form = form or opened.format
-            if not (self.frames and opened.frames > 1 and form.animated):
+            if not (self.frames and opened.frames > 1 and opened.format.animated):
                 return self._picture(opened, to, form, progress)
         return self._animation(source, to, form, progress)
 
@@ -100,10 +102,11 @@ class Conversion:
             rows = self.enlarge(take, (height, width, 3 + source.alpha), kind, size, progress)
             for each in rows:
                 sink.append(each)
+            alive = partial(progress, 1.0) if progress else None  # may end it, until the end
             if isinstance(target, Path):
-                sink.finish(rows.table())
+                sink.finish(rows.table(), alive)
             else:
-                sink.finish_into(target, rows.table())
+                sink.finish_into(target, rows.table(), alive)
         return size
 
     def _animation(
@@ -151,4 +154,4 @@ class Conversion:
 
 
 def _same(source: Path, target: Path) -> bool:
-    return source.exists() and target.exists() and os.path.samefile(source, target)
+    return os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target)

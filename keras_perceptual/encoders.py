@@ -90,13 +90,13 @@ class _Failed:
     """Keeps the exception of a callback, which cannot pass through libvips."""
 
     def __init__(self) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def __call__(self, act: Callable) -> Callable:
         def guarded(*arguments):
             try:
                 return act(*arguments)
-            except Exception as error:
+            except BaseException as error:
                 self.error = self.error or error
                 return -1
 
@@ -144,8 +144,8 @@ def _png(image: pyvips.Image, metadata: Metadata, _: int, file: BinaryIO) -> Non
         body = b"eXIf" + metadata.exif
         chunk = struct.pack(">I", len(metadata.exif)) + body + struct.pack(">I", zlib.crc32(body))
     write = _with_segment(file, 33, chunk)  # after IHDR
-    # 2.5 times as fast as level 6, 1 % larger.
-    _save("pngsave_target", image, write, file, compression=4, filter="all")
+    # Photographs come out as small as with the best filter of each line, in half the time.
+    _save("pngsave_target", image, write, file, compression=3, filter="avg")
 
 
 def _jpeg(image: pyvips.Image, metadata: Metadata, quality: int, file: BinaryIO) -> None:
@@ -161,7 +161,7 @@ def _jpeg(image: pyvips.Image, metadata: Metadata, quality: int, file: BinaryIO)
 def _tiff(image: pyvips.Image, metadata: Metadata, _: int, file: BinaryIO) -> None:
     pixels = image.width * image.height
     size = pixels * image.bands * (2 if image.format == "ushort" else 1)
-    options: dict = {"compression": "deflate", "level": 4, "predictor": "horizontal"}
+    options: dict = {"compression": "deflate", "level": 2, "predictor": "horizontal"}
     if pixels >= TILED:
         options.update(tile=True, tile_width=256, tile_height=256)
     _save("tiffsave_target", image, file.write, file, bigtiff=size > _CLASSIC, **options)

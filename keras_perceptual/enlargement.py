@@ -12,7 +12,7 @@ from keras_perceptual.postprocess import histogram, look_up, matching_table
 from keras_perceptual.resampling import RowResizer
 from keras_perceptual.streams import RowReader, Take
 
-__all__ = ["CHUNK", "Enlargement", "Progress", "check_image", "cropped"]
+__all__ = ["CHUNK", "Enlargement", "Progress", "check_image"]
 
 CHUNK = 64  # rows that are reduced at a time
 
@@ -27,20 +27,6 @@ def check_image(image: np.ndarray) -> None:
             "expected a non-empty [H, W, 3 or 4] uint8 or uint16 image, "
             f"received {image.dtype} {image.shape}"
         )
-
-
-def cropped(take: Take, crop: tuple[int, int, int, int]) -> Take:
-    """Returns a `Take` of a part of the image that another one gives."""
-    x, y, width, _ = crop
-    above = y
-
-    def rows(count: int) -> np.ndarray:
-        nonlocal above
-        while above:
-            above -= len(take(min(above, CHUNK)))
-        return take(count)[:, x : x + width]
-
-    return rows
 
 
 class Enlargement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-__all__ = ["ImageError", "first_line", "image_errors"]
+__all__ = ["ImageError", "first_line", "image_errors", "one_line", "reason"]
 
 
 class ImageError(Exception):
@@ -38,10 +38,11 @@ def image_errors(name: str, what: str) -> Iterator[None]:
     except MemoryError:
         raise ImageError(f"{name}: {what}: not enough memory") from None
     except Exception as error:
-        raise ImageError(f"{name}: {what}: {_reason(error)}") from None
+        raise ImageError(f"{name}: {what}: {reason(error)}") from None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Returns what an exception says to people, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if hasattr(error, "detail"):  # libvips: "part: what it says" in each line; or nothing
@@ -49,3 +50,8 @@ def _reason(error: Exception) -> str:
         told = [line for line in lines if line and not line.startswith("unable to open")]
         return told[-1] if told else "damaged or cut short"
     return first_line(error)
+
+
+def one_line(text: str) -> str:
+    """Returns a text with what a file's name may hold and a line may not as backslashed codes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

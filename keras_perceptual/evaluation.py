@@ -175,8 +175,8 @@ def style_losses(
     weights = np.eye(paintings, dtype=np.float32)[style][None]
     rows = []
     for photograph in photographs:
-        pair = [each[None].astype(np.float32) for each in (photograph, stylize(photograph))]
-        terms = loss(*pair, weights)
+        painted = stylize(photograph)[None].astype(np.float32)
+        terms = loss(photograph[None].astype(np.float32), painted, weights)
         rows.append({**{n: float(v) for n, v in terms.items()}, "total": float(loss.total(terms))})
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 

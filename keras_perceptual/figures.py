@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from keras_perceptual import images
 from keras_perceptual.metrics import luma
 from keras_perceptual.resampling import imresize
+from keras_perceptual.sources import open_source
 
 __all__ = ["Crops", "before_after", "curves", "perception_distortion", "sheet"]
 
@@ -44,30 +45,45 @@ def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]]) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def before_after(lr: np.ndarray, sr: np.ndarray, name: str) -> np.ndarray:
-    """Shows the middle of an image before and after, at one size.
+def before_after(
+    source: Path, target: Path, name: str, crop: tuple[int, int, int, int] | None = None
+) -> np.ndarray:
+    """Shows the middle of a picture before and after, at one size.
 
     Args:
-        lr: `[H, W, 3]` uint8.
-        sr: `[h, w, 3]` uint8, the whole image at any larger size.
-        name: what made `sr`.
+        source: the file that was enlarged.
+        target: what became of it, at any size.
+        name: what made it.
+        crop: (x, y, width, height) in pixels of the part of `source` that was enlarged.
 
     Returns:
         `[h, w, 3]` uint8: pixels of LR, bicubic, and SR side by side.
+
+    Raises:
+        ImageError: if either file cannot be read.
     """
-    scale = max(sr.shape[0] / lr.shape[0], sr.shape[1] / lr.shape[1], 1.0)
-    side = [min(s, max(1, int(640 / scale))) for s in lr.shape[:2]]
-    first = [(s - part) // 2 for s, part in zip(lr.shape, side, strict=False)]
-    part = lr[first[0] : first[0] + side[0], first[1] : first[1] + side[1]]
-    box = [
-        slice(round(f * large / small), round((f + s) * large / small))
-        for f, s, small, large in zip(first, side, lr.shape, sr.shape, strict=False)
-    ]
-    after = sr[box[0], box[1]]
-    size = after.shape[1::-1]
-    nearest = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.NEAREST))
-    bicubic = imresize(part, size=after.shape[:2])
+    with open_source(source) as lr, open_source(target) as sr:
+        left, top, *sides = crop or (0, 0, lr.width, lr.height)
+        enlarged = sr.width, sr.height
+    scales = [large / small for small, large in zip(sides, enlarged, strict=True)]
+    part = [min(side, max(1, int(640 / max(*scales, 1.0)))) for side in sides]
+    first = [(side - taken) // 2 for side, taken in zip(sides, part, strict=True)]
+    begin = [round(f * scale) for f, scale in zip(first, scales, strict=True)]
+    end = [round((f + s) * scale) for f, s, scale in zip(first, part, scales, strict=True)]
+    size = [max(1, e - b) for b, e in zip(begin, end, strict=True)]
+    begin = [min(b, whole - s) for b, s, whole in zip(begin, size, enlarged, strict=True)]
+    before = _on_white(images.read(source, (left + first[0], top + first[1], part[0], part[1])))
+    after = _on_white(images.read(target, (begin[0], begin[1], size[0], size[1])))
+    nearest = np.asarray(Image.fromarray(before).resize(size, Image.Resampling.NEAREST))
+    bicubic = imresize(before, size=after.shape[:2])
     return sheet([[("input", nearest), ("bicubic", bicubic), (name, after)]])
+
+
+def _on_white(picture: images.Picture) -> np.ndarray:
+    if picture.alpha is None:
+        return picture.pixels
+    alpha = picture.alpha[..., None] / 255
+    return np.rint(picture.pixels * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
 
 def curves(history: Sequence[Mapping[str, float]], path: Path) -> None:

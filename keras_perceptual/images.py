@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from keras_perceptual.errors import ImageError
 from keras_perceptual.metadata import Metadata
 from keras_perceptual.sinks import EIGHT_BITS, Sink
 from keras_perceptual.sources import open_source
+from keras_perceptual.streams import cropped
 
 __all__ = [
     "ImageError",
@@ -46,11 +48,12 @@ class Picture:
         return replace(self, pixels=pixels, alpha=alpha)
 
 
-def read(path: str | os.PathLike) -> Picture:
+def read(path: str | os.PathLike, crop: tuple[int, int, int, int] | None = None) -> Picture:
     """Reads an image file, upright by its EXIF orientation; the first frame of several.
 
     Args:
         path: a file in any format of `formats.FORMATS`.
+        crop: (x, y, width, height) in pixels of the part to read, by default all.
 
     Returns:
         The picture; 16 bits are divided down to 8.
@@ -59,7 +62,8 @@ def read(path: str | os.PathLike) -> Picture:
         ImageError: as for `sources.open_source`.
     """
     with open_source(path) as source:
-        rows = source.take(source.height)
+        take = cropped(source.take, crop) if crop else source.take
+        rows = take(crop[3] if crop else source.height)
         if source.bits == 16:
             rows = EIGHT_BITS[rows]
         alpha = np.ascontiguousarray(rows[..., 3]) if source.alpha else None
@@ -98,22 +102,31 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
         sink.finish()
 
 
-def list_images(folder: str | os.PathLike, recursive: bool = True) -> list[Path]:
+def list_images(
+    folder: str | os.PathLike,
+    recursive: bool = True,
+    failed: Callable[[str], None] | None = None,
+) -> list[Path]:
     """Lists the image files below a folder by their endings, sorted; hidden ones are left out.
 
     Args:
         folder: where to look.
         recursive: whether to look in folders inside it; links to folders are not followed.
+        failed: is told, in a line each, of folders inside it that cannot be listed.
 
     Returns:
         Paths that begin with `folder`.
 
     Raises:
-        ImageError: if `folder` is not a folder that can be listed.
+        ImageError: if `folder` is not a folder that can be listed, or, without `failed`, one inside
+            it is not.
     """
 
     def fail(error: OSError) -> None:
-        raise ImageError(f"{error.filename}: cannot be listed: {error.strerror}") from None
+        line = f"{error.filename}: cannot be listed: {error.strerror}"
+        if failed is None or error.filename == os.fspath(folder):
+            raise ImageError(line) from None
+        failed(line)
 
     found: list[Path] = []
     for root, folders, names in os.walk(os.fspath(folder), onerror=fail):

@@ -7,8 +7,9 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -161,12 +162,15 @@ class Sink:
         while left:
             left = left[self._file.write(left) :]
 
-    def finish(self, table: np.ndarray | None = None) -> None:
+    def finish(
+        self, table: np.ndarray | None = None, alive: Callable[[], None] | None = None
+    ) -> None:
         """Encodes the image into its file: all of it, or nothing.
 
         Args:
             table: `[3, 256]`, or 65536 for 16 bits, the new level of each old one of each channel;
                 of a gray image, their mean is taken. None leaves the levels as they are.
+            alive: called again and again while the file is written; what it raises ends that.
 
         Raises:
             ImageError: if writing fails, for a full disk for example.
@@ -180,7 +184,7 @@ class Sink:
             image = self._image(table)
             target.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(target) as file:
-                encode(image, self.form, self.metadata, self.quality, file)
+                encode(image, self.form, self.metadata, self.quality, _watched(file, alive))
 
     def finish_bytes(self, table: np.ndarray | None = None) -> bytes:
         """Encodes the image; arguments and errors are those of `finish`.
@@ -194,7 +198,12 @@ class Sink:
             encode(self._image(table), self.form, self.metadata, self.quality, file)
             return file.getvalue()
 
-    def finish_into(self, stream: BinaryIO, table: np.ndarray | None = None) -> None:
+    def finish_into(
+        self,
+        stream: BinaryIO,
+        table: np.ndarray | None = None,
+        alive: Callable[[], None] | None = None,
+    ) -> None:
         """Encodes the image for a stream that cannot seek, such as standard output.
 
         Nothing is written to it unless all has been encoded, to a temporary file. Other arguments
@@ -205,7 +214,8 @@ class Sink:
         """
         self._check_whole()
         with image_errors(self.name, "cannot be written"), tempfile.TemporaryFile() as file:
-            encode(self._image(table), self.form, self.metadata, self.quality, file)
+            watched = _watched(file, alive)
+            encode(self._image(table), self.form, self.metadata, self.quality, watched)
             file.seek(0)
             shutil.copyfileobj(file, stream, 2**20)
             stream.flush()
@@ -244,6 +254,24 @@ class Sink:
             colours = np.rint(colours.mean(axis=0, keepdims=True)).astype(dtype)
         tables = np.concatenate([colours, same[None]]) if self.alpha else colours
         return EIGHT_BITS[tables] if reduced else tables
+
+
+class _Watched:
+    """A file that calls a function before each write."""
+
+    def __init__(self, file: BinaryIO, alive: Callable[[], None]) -> None:
+        self._file, self._alive = file, alive
+
+    def write(self, data: bytes) -> int:
+        self._alive()
+        return self._file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _watched(file: BinaryIO, alive: Callable[[], None] | None) -> BinaryIO:
+    return cast(BinaryIO, _Watched(file, alive)) if alive else file
 
 
 def _check_target(target: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Block", "RowReader", "Take", "blocks"]
+__all__ = ["Block", "RowReader", "Take", "blocks", "cropped"]
 
 # Returns the next `count` rows of an image, `[count, W, C]`.
 Take = Callable[[int], np.ndarray]
@@ -29,6 +29,25 @@ class RowReader:
             self._held = self._held[count:]
             count -= len(parts[-1])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def cropped(take: Take, crop: tuple[int, int, int, int]) -> Take:
+    """Returns a `Take` of a part of the image that another one gives.
+
+    Args:
+        take: gives the rows of the whole.
+        crop: (x, y, width, height) of the part, in pixels, inside the image.
+    """
+    x, y, width, _ = crop
+    above = y
+
+    def rows(count: int) -> np.ndarray:
+        nonlocal above
+        while above:
+            above -= len(take(min(above, 64)))
+        return take(count)[:, x : x + width]
+
+    return rows
 
 
 class Block(NamedTuple):

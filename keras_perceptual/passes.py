@@ -27,7 +27,7 @@ LEAST_COST = 1500  # bytes a LR pixel, where memory that lay free hides what it 
 
 def default_budget() -> int:
     """Returns the bytes that tiles may take when nobody says: at most half of what is free."""
-    return min(3 * 2**29, memory.available() // 2)
+    return min(2**30, memory.available() // 2)
 
 
 class Tile(NamedTuple):

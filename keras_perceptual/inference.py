@@ -36,7 +36,7 @@ class Upscaler:
             trained on pixels: from sharp to faithful.
         scale: output size over input size, 1 to 16; by default the model's own, or 4. What is not
             native is reached by the next larger one, or two passes, and a bicubic reduction.
-        memory: bytes that tiles may take; by default half of what is free, up to 1.5 GiB.
+        memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
 
     Attributes:
         name: of the model, or of two.

@@ -10,10 +10,9 @@ import tensorflow as tf
 
 from keras_perceptual.layers import HistogramMatching
 from keras_perceptual.normalization import given_statistics, recorded_statistics
+from keras_perceptual.transparency import CELL, LEVELS
 
 __all__ = ["paint", "serve_bytes", "serving_default", "tile", "upscale"]
-
-FILL = 33  # pixels around an opaque one whose colours count for the transparent ones beside it
 
 
 def upscale(generator: keras.Model) -> Callable[[Any], dict[str, Any]]:
@@ -143,11 +142,34 @@ def _alpha(pixels: Any) -> Any:
 
 
 def _fill_transparent(colour: Any, alpha: Any) -> Any:
-    """Gives fully transparent pixels the mean colour of the opaque ones around them."""
-    weight = tf.cast(alpha, tf.float32)[None]
-    total = tf.nn.avg_pool2d(tf.cast(colour, tf.float32) * weight, FILL, 1, "SAME")
-    mean = tf.math.divide_no_nan(total, tf.nn.avg_pool2d(weight, FILL, 1, "SAME"))[0]
-    return tf.where(alpha == 0, tf.cast(tf.round(mean), tf.uint8), colour)
+    """Gives fully transparent pixels the colours around them, as `transparency.fill_transparent`.
+
+    The same pyramid of opacity-weighted means, as a graph; the last bit of a level may differ.
+
+    Args:
+        colour: `[H, W, 3]` uint8.
+        alpha: `[H, W, 1]` uint8.
+
+    Returns:
+        `[H, W, 3]` uint8.
+    """
+    size = tf.shape(colour)
+    pad = [[0, 0], [0, -size[0] % CELL], [0, -size[1] % CELL], [0, 0]]
+    weight = tf.pad(tf.cast(alpha, tf.float32)[None], pad)
+    total = tf.pad(tf.cast(colour, tf.float32)[None], pad) * weight
+    finer = []
+    for _ in range(LEVELS):
+        finer.append((total, weight))
+        total, weight = (tf.nn.avg_pool2d(each, 2, 2, "VALID") for each in (total, weight))
+    filled = tf.math.divide_no_nan(
+        tf.nn.avg_pool2d(total, 3, 1, "SAME"), tf.nn.avg_pool2d(weight, 3, 1, "SAME")
+    )
+    filled = tf.where(weight > 0, tf.math.divide_no_nan(total, weight), filled)
+    for total, weight in reversed(finer):
+        coarser = tf.repeat(tf.repeat(filled, 2, axis=1), 2, axis=2)
+        filled = tf.where(weight > 0, tf.math.divide_no_nan(total, weight), coarser)
+    filled = tf.cast(tf.round(filled[0, : size[0], : size[1]]), tf.uint8)
+    return tf.where(alpha == 0, filled, colour)
 
 
 def _size(content: Any) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["REACH", "fill_transparent"]
+__all__ = ["CELL", "LEVELS", "REACH", "fill_transparent"]
 
 LEVELS = 4
 CELL = 2**LEVELS

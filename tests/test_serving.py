@@ -12,10 +12,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_perceptual import zoo
+from keras_perceptual import signatures, zoo
 from keras_perceptual.engines import open_engine
 from keras_perceptual.postprocess import match_histograms
 from keras_perceptual.resampling import to_uint8
+from keras_perceptual.transparency import fill_transparent
 
 
 def _signature_tensors(folder: Path, name: str) -> tuple[str, str]:
@@ -128,6 +129,14 @@ def test_serve_bytes_has_no_halo_around_opaque_pixels(serve_bytes):
     shown = np.asarray(serve_bytes(file.getvalue())[0]).astype(int)
     assert np.abs(shown[shown[..., 3] > 0][:, :3] - [200, 30, 30]).max() < 20
     assert shown[:20, :, 3].max() == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 32), (37, 61)])
+def test_hidden_colours_are_those_of_the_using_half(rng, size):
+    pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    alpha = np.where(rng.uniform(size=size) < 0.02, rng.integers(1, 256, size), 0).astype(np.uint8)
+    filled = signatures._fill_transparent(pixels, alpha[..., None]).numpy().astype(int)
+    assert np.abs(filled - fill_transparent(pixels, alpha)).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Generators: one functional Keras model builder each, and a count of what it computes.
 
 Every generator takes `lr` `[N, H, W, 3]` float32 RGB in 0..255, of any height and width, and
-returns `sr` `[N, scale H, scale W, 3]` in the same range (`johnson` and `style` within it, the
-others may overshoot it a little).
+returns `sr` `[N, scale H, scale W, 3]` in the same range (`johnson` within it, the others may
+overshoot it a little).
 """
 
 from __future__ import annotations
@@ -252,8 +252,10 @@ def style(
         x = layers.Concatenate(name=f"up{i}_repeat")([x] * 4)
         x = DepthToSpace(2, name=f"up{i}_nearest")(x)
         x = active(_conv(x, channels * 2 ** (1 - i), 3, f"up{i}"), f"up{i}")
-    x = _conv(x, 3, 9, "tail", gain=1.0, activation="tanh")
-    x = layers.Rescaling(127.5, offset=127.5, name="to_levels", dtype="float32")(x)
+    # Flat parts of an image would add up over 81 pixels to where tanh has no gradient, and stay
+    # black; so the first outputs are gray, and black is reached before tanh is flat.
+    x = _conv(x, 3, 9, "tail", gain=0.01, activation="tanh")
+    x = layers.Rescaling(150.0, offset=127.5, name="to_levels", dtype="float32")(x)
     sr = Crop(name="sr", dtype="float32")(x, lr)
     return keras.Model(lr if weights is None else [lr, weights], sr, name="style")
 

@@ -1,0 +1,31 @@
+"""Paints the sample photographs in every shipped style: python tools/make_gallery.py
+
+Writes docs/styles.jpg, a row a photograph.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from keras_perceptual import figures, images, zoo
+from keras_perceptual.stylizing import Stylizer
+
+SHOWN = ("astronaut", "coffee", "rocket")
+
+
+def main() -> None:
+    stylizers = {style: Stylizer(style) for style in zoo.styles()}
+    rows = []
+    for name in SHOWN:
+        photograph = images.read(ROOT / "data" / "samples" / "HR" / f"{name}.png").pixels
+        painted = [(style, s.stylize(photograph)) for style, s in stylizers.items()]
+        rows.append([("photograph", photograph), *painted])
+    images.write(ROOT / "docs" / "styles.jpg", images.Picture(figures.sheet(rows)))
+
+
+if __name__ == "__main__":
+    main()

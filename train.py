@@ -40,10 +40,15 @@ def _parser() -> argparse.ArgumentParser:
     numbers = parser.add_argument_group("numbers of the recipe, to change")
     kinds = {"int": int, "float": float, "str": str}
     for field in dataclasses.fields(Recipe):
-        if field.name != "name":
+        option = f"--{field.name.replace('_', '-')}"
+        if field.type == "bool":
+            numbers.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS
+            )
+        elif field.name != "name":
             kind = _loss if field.name == "loss" else kinds[str(field.type)]
             numbers.add_argument(
-                f"--{field.name.replace('_', '-')}",
+                option,
                 type=kind,
                 default=argparse.SUPPRESS,
                 metavar="NAME=WEIGHT,..." if kind is _loss else str(field.type).upper(),

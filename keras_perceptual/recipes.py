@@ -35,6 +35,7 @@ class Recipe:
         learning_rate: Adam's, at its peak.
         warmup: steps over which the learning rate rises from 0.
         decay: `cosine` to 0 at the last step, or `constant`.
+        fixed_statistics: whether batch normalisation keeps the statistics it starts with.
         clip_norm: largest norm of the whole gradient; 0 does not clip.
         ema: momentum of the moving average of the weights, which is what is validated and saved;
             0 keeps none.
@@ -58,6 +59,7 @@ class Recipe:
     learning_rate: float = 1e-3
     warmup: int = 0
     decay: str = "cosine"
+    fixed_statistics: bool = False
     clip_norm: float = 0.0
     ema: float = 0.0
     precision: str = "float32"
@@ -133,13 +135,13 @@ _JOHNSON_PIXEL = Recipe(
     channels=64,
     blocks=4,
     loss={"pixel_squared": 1.0},
-    steps=1200,
-    epoch_steps=200,
+    steps=8000,
+    epoch_steps=500,
     batch_size=4,
     patch_size=144,
     shrink=0.5,
     warmup=100,
-    ema=0.99,
+    ema=0.999,
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -205,6 +207,8 @@ RECIPES: dict[str, Recipe] = {
             steps=500,
             epoch_steps=100,
             learning_rate=2e-4,
+            fixed_statistics=True,
+            ema=0.99,
         ),
         _PAPER,
         replace(_PAPER, name="paper_x8", scale=8),

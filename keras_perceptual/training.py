@@ -37,15 +37,21 @@ class PerceptualTrainer(keras.Model):
         loss: what to minimise, with its loss network.
         adversarial: weight of the generator's loss against a discriminator that learns beside
             it; none at 0.
+        fixed_statistics: whether batch normalisation keeps the statistics it has.
     """
 
     def __init__(
-        self, generator: keras.Model, loss: PerceptualLoss, adversarial: float = 0.0
+        self,
+        generator: keras.Model,
+        loss: PerceptualLoss,
+        adversarial: float = 0.0,
+        fixed_statistics: bool = False,
     ) -> None:
         super().__init__(name="perceptual_trainer")
         self.generator = generator
         self.perceptual_loss = loss
         self.adversarial = adversarial
+        self.fixed_statistics = fixed_statistics
         names = list(loss.weights)
         if adversarial:
             self.discriminator = adversary.discriminator()
@@ -53,7 +59,7 @@ class PerceptualTrainer(keras.Model):
         self.term_metrics = {n: keras.metrics.Mean(_metric_name(n)) for n in names}
 
     def call(self, lr, training=False):
-        return self.generator(lr, training=training)
+        return self.generator(lr, training=training and not self.fixed_statistics)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the weighted loss of `y_pred` (sr) against `y` (hr), and records its terms."""
@@ -176,7 +182,9 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     generator = generators.build(recipe.generator, **config)
     if recipe.start and not checkpoint.exists():
         transfer(load_generator(recipe.start), generator)
-    trainer = PerceptualTrainer(generator, loss, recipe.loss.get("adversarial", 0.0))
+    trainer = PerceptualTrainer(
+        generator, loss, recipe.loss.get("adversarial", 0.0), recipe.fixed_statistics
+    )
     trainer.compile(
         optimizer=_optimizer(recipe),
         # XLA's convolutions are several times slower than oneDNN's on a CPU.
@@ -233,7 +241,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
 def _loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
     """Builds the recipe's loss, less what the loss network that could be had has no layer for."""
     weights = {n: w for n, w in recipe.loss.items() if n != "adversarial"}
-    layers = {n: n.partition(":")[2] for n in weights if n.startswith("feature:")}
+    layers = {n: n.partition(":")[2] for n in weights if ":" in n}
     if not layers:
         return PerceptualLoss(weights, recipe.scale)
     network = loss_network.load(sources.loss_network, tuple(layers.values()), sources.vgg_weights)

@@ -93,7 +93,10 @@ def _stages(folder: Path, run: dict, name: str) -> list[dict]:
     with (folder / "history.csv").open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
     steps, seconds = int(float(last["step"])), float(last["seconds"])
-    return [*before, {"steps": steps, "seconds": seconds, "command": _command(run, name)}]
+    command = _command(run, name)
+    if steps < run["recipe"]["steps"]:
+        command += f" (stopped at step {steps})"
+    return [*before, {"steps": steps, "seconds": seconds, "command": command}]
 
 
 def _started(start: str, name: str) -> str:
@@ -108,13 +111,15 @@ def _command(run: dict, name: str) -> str:
     if run["loss_network"]:
         words += ["--vgg-weights", "FILE"]
     for field, usual in get(recipe["name"]).to_dict().items():
-        value = recipe[field]
+        value = recipe.get(field, usual)  # runs made before there was such a field
         if value != usual:
             if field == "loss":
                 value = ",".join(f"{term}={weight:g}" for term, weight in value.items())
             elif field == "start":
                 value = _started(value, name)
-            words += [f"--{field.replace('_', '-')}", str(value)]
+            words.append(f"--{field.replace('_', '-')}")
+            if not isinstance(value, bool):
+                words.append(str(value))
     return " ".join(words)
 
 

@@ -62,7 +62,8 @@ class Cost(NamedTuple):
     """What a process took."""
 
     seconds: float
-    megabytes: float
+    processor: float  # seconds of all its threads together
+    megabytes: float = 0.0
 
 
 def photograph(path: Path, height: int, width: int) -> None:
@@ -88,7 +89,8 @@ def process(*arguments: str | Path) -> Cost:
     if child.returncode:
         raise SystemExit(f"inference.py: {command[1:]} failed with status {child.returncode}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return Cost(time.perf_counter() - began, usage.ru_maxrss * unit / 1e6)
+    processor = usage.ru_utime + usage.ru_stime
+    return Cost(time.perf_counter() - began, processor, usage.ru_maxrss * unit / 1e6)
 
 
 def infer(*arguments: str | Path) -> Cost:
@@ -96,8 +98,8 @@ def infer(*arguments: str | Path) -> Cost:
     return process(ROOT / "infer.py", *arguments)
 
 
-def bare(model: str, paths: list[Path]) -> float:
-    """Returns the seconds that the engine alone takes for pictures, once it is warm."""
+def bare(model: str, paths: list[Path]) -> Cost:
+    """Returns what the engine alone takes for pictures, once it is warm."""
     engine = open_engine(zoo.folder(model))
     parts = []
     for path in paths:
@@ -106,10 +108,10 @@ def bare(model: str, paths: list[Path]) -> float:
             for x in range(0, pixels.shape[1], TILE):
                 parts.append(pixels[None, y : y + TILE, x : x + TILE])
     engine.run(parts[0])
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     for part in parts:
         engine.run(part)
-    return time.perf_counter() - began
+    return Cost(time.perf_counter() - began, time.process_time() - worked)
 
 
 def compare(
@@ -120,9 +122,11 @@ def compare(
     for _ in range(rounds):
         costs.append(whole())
         engines.append(alone(bare, model, paths))
-    best, engine = min(cost.seconds for cost in costs), min(engines)
+    best, engine = (min(cost.seconds for cost in each) for each in (costs, engines))
+    work, engine_work = (min(cost.processor for cost in each) for each in (costs, engines))
     print(
-        f"| {name} | {best:.2f} | {engine:.2f} | {engine / best:.0%} | "
+        f"| {name} | {best:.2f} | {engine:.2f} | {engine / best:.0%} | {work:.2f} | "
+        f"{engine_work:.2f} | {engine_work / work:.0%} | "
         f"{max(cost.megabytes for cost in costs):.0f} |",
         flush=True,
     )
@@ -181,8 +185,11 @@ def _speed(arguments: argparse.Namespace, folder: Path) -> None:
     for i, path in enumerate(small):
         photograph(path, 128 + i % 64, 128 + i % 48)
     flags = ("--model", model)
-    print("| | infer.py, s | bare engine, s | of the engine's speed | peak MB |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    print(
+        "| | infer.py, s | bare engine, s | of its speed | infer.py, processor s | "
+        "bare engine, processor s | of its work | peak MB |"
+    )
+    print("| --- |" + " ---: |" * 7)
     compare(
         f"{side}x{side} JPEG",
         rounds,

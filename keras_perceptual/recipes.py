@@ -140,13 +140,13 @@ _JOHNSON_PIXEL = Recipe(
     channels=64,
     blocks=4,
     loss={"pixel_squared": 1.0},
-    steps=1200,
-    epoch_steps=200,
+    steps=8000,
+    epoch_steps=500,
     batch_size=4,
     patch_size=144,
     shrink=0.5,
     warmup=100,
-    ema=0.99,
+    ema=0.999,
 )
 
 _STYLE = Recipe(
@@ -235,6 +235,8 @@ RECIPES: dict[str, Recipe] = {
             steps=500,
             epoch_steps=100,
             learning_rate=2e-4,
+            fixed_statistics=True,
+            ema=0.99,
         ),
         _PAPER,
         replace(_PAPER, name="paper_x8", scale=8),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,3 +185,28 @@ def test_list_images(tmp_path, pixels):
     assert len(images.list_images(tmp_path, recursive=False)) == 2
     with pytest.raises(ImageError, match="cannot be listed"):
         images.list_images(tmp_path / "none")
+
+
+def test_a_folder_that_cannot_be_listed_does_not_hide_the_others(tmp_path, pixels, monkeypatch):
+    for name in ("a/locked/x.png", "a/open/y.png"):
+        images.write(tmp_path / name, images.Picture(pixels))
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    told: list[str] = []
+    found = images.list_images(tmp_path / "a", failed=told.append)
+    assert found == [tmp_path / "a" / "open" / "y.png"]
+    assert told == [f"{tmp_path / 'a' / 'locked'}: cannot be listed: Permission denied"]
+    with pytest.raises(images.ImageError, match="locked: cannot be listed"):
+        images.list_images(tmp_path / "a")
+
+
+def test_reads_a_part(tmp_path, pixels):
+    images.write(tmp_path / "a.png", images.Picture(pixels))
+    part = images.read(tmp_path / "a.png", (3, 2, 5, 4)).pixels
+    assert np.array_equal(part, pixels[2:6, 3:8])

@@ -242,6 +242,8 @@ def test_engines_models_and_no_histogram_match(run_script, folder):
         (["empty"], 1, "found none"),
         (["missing"], 1, "no such file"),
         (["missing", "-o", "new/folder/"], 1, "no such file"),
+        (["low.png", "--max-side", "5000"], 1, "expected a scale of at most 16"),
+        (["low.png", "--report", "missing/report.json"], 2, "--report"),
         (["low.png", "--threads", "0"], 2, "threads"),
         ([], 2, "expected image files"),
     ],
@@ -272,6 +274,40 @@ def test_a_missing_input_leaves_an_existing_output(run_script, folder):
     assert result.returncode == 1
     assert result.stderr.splitlines() == ["infer.py: missing.png: no such file"]
     assert (folder / "low.png").read_bytes() == before
+
+
+def test_circles_of_links_end(run_script, folder):
+    (folder / "photos" / "inside").mkdir(parents=True)
+    shutil.copy(folder / "low.png", folder / "photos" / "inside" / "a.png")
+    (folder / "photos" / "self.png").symlink_to("self.png")
+    (folder / "photos" / "inside" / "up").symlink_to(folder / "photos")
+    result = run_script("infer.py", "photos", "--recursive", "-o", "out", cwd=folder)
+    assert result.returncode == 1
+    assert "photos/self.png: cannot be read" in result.stderr
+    assert _files(folder / "out") == ["inside/a_x4.png"]
+
+
+def test_all_frames_need_a_format_that_has_them(run_script, folder):
+    frame = Image.open(folder / "low.png").resize((20, 12))
+    frame.save(folder / "a.gif", save_all=True, append_images=[frame.rotate(9)], duration=50)
+    assert run_script("infer.py", "a.gif", "--frames", "-o", "b.webp", cwd=folder).returncode == 0
+    with Image.open(folder / "b.webp") as image:
+        assert (image.n_frames, image.size) == (2, (80, 48))
+    assert run_script("infer.py", "a.gif", "-o", "c.jpg", cwd=folder).returncode == 0
+    result = run_script("infer.py", "a.gif", "--frames", "-o", "d.jpg", cwd=folder)
+    assert result.returncode == 1
+    assert "JPEG is not animated" in result.stderr
+    assert _files(folder) == ["a.gif", "b.webp", "c.jpg", "low.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_is_told_in_one_line(run_script, folder):
+    for name in (b"two\nlines.png", b"no text \xff.png"):
+        os.link(folder / "low.png", os.path.join(os.fsencode(folder), name))
+    result = run_script("infer.py", ".", "-o", "out", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    lines = sorted(line.split(" (")[0] for line in result.stdout.splitlines())
+    assert lines == ["out/low_x4.png", "out/no text \\udcff_x4.png", "out/two\\nlines_x4.png"]
 
 
 def test_names_of_any_script(run_script, folder):

@@ -6,6 +6,7 @@ import pytest
 from keras_perceptual import Upscaler, images, memory, passes, zoo
 from keras_perceptual.engines import EngineError
 from keras_perceptual.passes import Pass, Tile
+from keras_perceptual.streams import RowReader
 
 from .conftest import SAMPLES
 
@@ -58,6 +59,17 @@ def test_tiles_fit_the_budget_and_cover_the_image(monkeypatch):
     # Rows of a very wide image are what fills memory.
     wide = each.tile(3000, 10**6, 100_000_000, 10**6 * 2 * 3)
     assert wide.height == passes.SMALLEST
+
+
+def test_tiles_have_one_width():
+    """An engine takes longer for another size than the one before."""
+    fake = Fake(3)
+    each, widths = Pass(fake, "fake"), set()
+    run = fake.run
+    fake.run = lambda lr: widths.add(lr.shape[2]) or run(lr)
+    lr = np.zeros((200, 301, 3), np.uint8)
+    list(each.rows(RowReader(lr), 200, 301, alpha=False, dtype=np.uint8, budget=1))
+    assert len(widths - {passes.PROBE}) == 1
 
 
 @pytest.mark.parametrize("name", zoo.names())

@@ -318,3 +318,19 @@ def test_style_needs_paintings_and_vgg16(tmp_path, sources):
         training.train(recipes.get("style"), styled, tmp_path / "b")
     with pytest.raises(training.TrainingError, match="takes no style image"):
         training.train(recipes.get("x4-pixel"), styled, tmp_path / "c")
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_batch_statistics_can_be_kept(rng, fixed):
+    keras.utils.set_random_seed(0)
+    generator = generators.johnson(2, channels=4, blocks=1)
+    trainer = training.PerceptualTrainer(
+        generator, PerceptualLoss({"pixel_squared": 1.0}, 2), fixed_statistics=fixed
+    )
+    trainer.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    norm = generator.get_layer("head_norm")
+    before = [np.array(w) for w in (norm.moving_mean, norm.gamma)]
+    lr = rng.uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)
+    trainer.train_on_batch(lr, lr.repeat(2, 1).repeat(2, 2))
+    assert np.array_equal(before[0], norm.moving_mean) == fixed
+    assert not np.array_equal(before[1], norm.gamma)

@@ -155,7 +155,10 @@ def test_a_stopped_run_leaves_whole_files_only_and_goes_on(folder, sign):
     for number in range(30):
         shutil.copy(SAMPLES / "HR" / "chelsea.png", folder / "photos" / f"{number}.png")
     command = [sys.executable, ROOT / "infer.py", "photos", "--skip-existing"]
+    # Children inherit it when Ctrl-C is ignored, as it is where tests run in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     out = folder / "photos_x4"
     deadline = time.monotonic() + 120
     while len(list(out.glob("[0-9]*.png"))) < 2 and time.monotonic() < deadline:

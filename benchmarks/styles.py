@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--vgg-weights", required=True)
     parser.add_argument("--sizes", nargs="+", type=int, default=[256, 512, 1024])
     arguments = parser.parse_args()
-    photographs = [images.read(p).pixels for p in images.list_images(arguments.photographs)]
+    photographs = {p.stem: images.read(p).pixels for p in images.list_images(arguments.photographs)}
 
     heading: list[str] = []
     for style, (model, _) in zoo.styles().items():
@@ -44,7 +44,8 @@ def main() -> None:
             ("photographs", lambda pixels: pixels),
             (style, Stylizer(style).stylize),
         ):
-            row = style_losses(paint, photographs, loss)
+            rows = style_losses(paint, photographs, loss).values()
+            row = {term: np.mean([each[term] for each in rows]) for term in next(iter(rows))}
             if not heading:
                 heading = ["", *row]
                 print(f"| {' | '.join(heading)} |\n|{' --- |' * len(heading)}")
@@ -53,7 +54,8 @@ def main() -> None:
     stylize = Stylizer(next(iter(zoo.styles()))).stylize
     print("\n| side, pixels | seconds |\n| --- | --- |")
     for side in arguments.sizes:
-        square = np.asarray(Image.fromarray(photographs[0]).resize((side, side)))
+        photograph = Image.fromarray(next(iter(photographs.values())))
+        square = np.asarray(photograph.resize((side, side)))
         times = []
         for _ in range(5):
             begun = time.perf_counter()

@@ -158,27 +158,28 @@ def benchmark(upscale: Upscale, folder: Path, scale: int, lpips: Distance | None
 
 
 def style_losses(
-    stylize: Upscale, photographs: Sequence[np.ndarray], loss: PerceptualLoss, style: int = 0
-) -> Scores:
+    stylize: Upscale, photographs: Mapping[str, np.ndarray], loss: PerceptualLoss, style: int = 0
+) -> dict[str, Scores]:
     """Judges a style by what its network was trained to make small.
 
     Args:
         stylize: from `[H, W, 3]` uint8 to the painting, of the same shape.
-        photographs: `[H, W, 3]` uint8.
+        photographs: `[H, W, 3]` uint8, by name.
         loss: with the paintings of one style or several.
         style: number of the style among them.
 
     Returns:
-        Each term of the loss, and `total`, in the mean over the photographs.
+        For each photograph, each term of the loss and their weighted sum, `total`.
     """
     paintings = len(next(iter(loss.grams.values())))
     weights = np.eye(paintings, dtype=np.float32)[style][None]
-    rows = []
-    for photograph in photographs:
+    rows = {}
+    for name, photograph in photographs.items():
         painted = stylize(photograph)[None].astype(np.float32)
         terms = loss(photograph[None].astype(np.float32), painted, weights)
-        rows.append({**{n: float(v) for n, v in terms.items()}, "total": float(loss.total(terms))})
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        rows[name] = {term: float(value) for term, value in terms.items()}
+        rows[name]["total"] = float(loss.total(terms))
+    return rows
 
 
 def table(models: Mapping[str, Scores]) -> str:

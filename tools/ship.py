@@ -95,7 +95,7 @@ def _styles(arguments: argparse.Namespace, folder: Path, run: dict) -> dict:
     paintings = run["sources"]["styles"]
     sources = training.Sources("", "vgg16", arguments.vgg_weights, styles=tuple(paintings))
     loss = training.build_loss(Recipe(**run["recipe"]), sources)
-    photographs = [images.read(p).pixels for p in images.list_images(arguments.photographs)]
+    photographs = {p.stem: images.read(p).pixels for p in images.list_images(arguments.photographs)}
     styles = {}
     for number, painting in enumerate(map(Path, paintings)):
         stylize = Stylizer(f"{folder / 'model.tflite'}#{number + 1}").stylize

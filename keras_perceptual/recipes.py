@@ -149,8 +149,8 @@ _JOHNSON_PIXEL = Recipe(
     ema=0.999,
 )
 
-_STYLE = Recipe(
-    "style",
+_STYLES = Recipe(
+    "styles",
     generator="style",
     channels=16,
     blocks=5,
@@ -240,14 +240,25 @@ RECIPES: dict[str, Recipe] = {
         ),
         _PAPER,
         replace(_PAPER, name="paper_x8", scale=8),
-        _STYLE,
+        _STYLES,
+        # A style more: what the shipped network knows of photographs is there already.
+        replace(
+            _STYLES,
+            name="style",
+            start="styles",
+            steps=600,
+            epoch_steps=100,
+            learning_rate=1e-3,
+            warmup=50,
+            ema=0.99,
+        ),
         # The paper's; needs all of VGG16.
         replace(
-            _STYLE,
+            _STYLES,
             name="style_paper",
             channels=32,
             normalization="batch",
-            loss={**_STYLE.loss, "style:block4_conv3": 1.0},
+            loss={**_STYLES.loss, "style:block4_conv3": 1.0},
             steps=40_000,
             epoch_steps=1000,
             batch_size=4,

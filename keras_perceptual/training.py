@@ -317,5 +317,7 @@ def transfer(source: keras.Model, target: keras.Model) -> list[str]:
             layer.set_weights(weights)
             copied.append(layer.name)
     if not copied:
-        raise zoo.ZooError(f"no layer of {source.name} fits {target.name}")
+        raise zoo.ZooError(
+            f"no layer of {source.name} fits {target.name}; another --start, or an empty one, may"
+        )
     return copied

@@ -286,6 +286,7 @@ def test_a_style_run_makes_a_model_and_goes_on(vgg, tmp_path, run_script, styles
         "train.py", "--style", *paintings, "--data", SAMPLES / "HR", "--samples", SAMPLES / "HR",
         "--vgg-weights", vgg, "--out", run, "--channels", 4, "--blocks", 1, "--steps", 4,
         "--epoch-steps", 2, "--batch-size", 2, "--patch-size", 64, "--style-size", 64,
+        "--start", "",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "val_loss" in done.stdout

@@ -9,6 +9,7 @@ every tile is painted with these. All tiles share one set of numbers, so there a
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 from collections import deque
 from collections.abc import Iterator
@@ -27,8 +28,8 @@ from keras_perceptual.transparency import fill_transparent
 
 __all__ = ["Painter", "Painting"]
 
-WINDOW = 256  # pixels a side of the windows that stand for an image
-WINDOWS = 4  # of them in each direction
+WINDOWS = 4  # in each direction, that stand for an image
+LARGEST, LEAST = 256, 32  # pixels a side of one
 
 
 class Painter:
@@ -107,7 +108,7 @@ class Painting(Enlargement):
             return
         with tempfile.TemporaryFile() as file:
             image = self._kept(file)
-            painter = self._painter.measured(_windows(image))
+            painter = self._painter.measured(_windows(image, tiles.pixels(self._budget)))
             self._take = RowReader(image[top : top + CHUNK] for top in range(0, height, CHUNK))
             yield from self._painted(tiles.with_engine(painter))
 
@@ -165,9 +166,18 @@ class _Remembered:
         return self._again(count)
 
 
-def _windows(image: np.ndarray) -> np.ndarray:
-    """Returns windows spread evenly over `[H, W, 3 or 4]`, as `[N, h, w, 3]` float32 levels."""
-    sides = [min(WINDOW, side) for side in image.shape[:2]]
+def _windows(image: np.ndarray, pixels: float) -> np.ndarray:
+    """Returns windows spread evenly over an image.
+
+    Args:
+        image: `[H, W, 3 or 4]` uint8 or uint16.
+        pixels: of all of them together, about.
+
+    Returns:
+        `[N, h, w, 3]` float32 levels.
+    """
+    largest = min(LARGEST, max(LEAST, int(math.sqrt(pixels) / WINDOWS)))
+    sides = [min(largest, side) for side in image.shape[:2]]
     starts = [
         np.unique(np.linspace(0, whole - side, WINDOWS).astype(int))
         for whole, side in zip(image.shape, sides, strict=False)

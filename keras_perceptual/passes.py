@@ -114,6 +114,10 @@ class Pass:
         # Its result and the float copies of that are there in any case.
         return max(measured, LEAST_COST) + 3 * 4 * 3 * self.scale**2
 
+    def pixels(self, budget: int) -> float:
+        """Returns how many LR pixels can be run at once in a budget of bytes."""
+        return 0.85 * budget / self._cost
+
     def tile(self, height: int, width: int, budget: int, row_bytes: int) -> Tile:
         """Chooses the tiles of an image.
 
@@ -128,7 +132,7 @@ class Pass:
         """
         if max(height, width) <= WHOLE:
             return Tile(height, width)
-        area = 0.85 * budget / self._cost
+        area = self.pixels(budget)
         if (height + 2 * MARGIN) * (width + 2 * MARGIN) <= area:
             return Tile(height, width)
         side = max(SMALLEST, int(math.sqrt(area)) - 2 * self.reach)

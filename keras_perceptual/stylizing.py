@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
@@ -78,7 +77,6 @@ class Stylizer:
         self.name = "+".join(map(zoo.short_name, mixture))
         self.path, self.scale = opened.path, scale
         self.strength, self.preserve_colour, self.memory = strength, preserve_colour, memory
-        self._lock = threading.Lock()
         self._painter = Painter(opened, weights)
         self._pass = Pass(self._painter.measured(opened.example()[0]), self.name)
         if self._pass.scale != 1:

@@ -11,10 +11,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+import numpy as np
+from PIL import Image
+
 from keras_perceptual import figures, images, zoo
 from keras_perceptual.stylizing import Stylizer
 
 SHOWN = ("astronaut", "coffee", "rocket")
+HEIGHT = 256  # of each, in pixels
+
+
+def _reduced(pixels: np.ndarray) -> np.ndarray:
+    image = Image.fromarray(pixels)
+    return np.asarray(image.resize((image.width * HEIGHT // image.height, HEIGHT)))
 
 
 def main() -> None:
@@ -22,8 +31,9 @@ def main() -> None:
     rows = []
     for name in SHOWN:
         photograph = images.read(ROOT / "data" / "samples" / "HR" / f"{name}.png").pixels
-        painted = [(style, s.stylize(photograph)) for style, s in stylizers.items()]
-        rows.append([("photograph", photograph), *painted])
+        painted = {style: each.stylize(photograph) for style, each in stylizers.items()}
+        cells = {"photograph": photograph, **painted}
+        rows.append([(label, _reduced(cell)) for label, cell in cells.items()])
     images.write(ROOT / "docs" / "styles.jpg", images.Picture(figures.sheet(rows)))
 
 

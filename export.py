@@ -28,7 +28,9 @@ def _parser() -> argparse.ArgumentParser:
         "on photographs before it is kept.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--model", default="x4-feature", help="a shipped model or a .keras file")
+    parser.add_argument(
+        "--model", default="x4-feature", help="a shipped model or style, or a .keras file"
+    )
     parser.add_argument(
         "--format",
         default="all",

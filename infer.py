@@ -1,4 +1,4 @@
-"""Enlarges photographs: `python infer.py low.png --scale 4`."""
+"""Enlarges photographs, or paints them: `python infer.py --help`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,38 @@ from keras_perceptual import batch, figures, images, options, reports
 from keras_perceptual.engines import EngineError
 from keras_perceptual.inference import Upscaler
 from keras_perceptual.options import STREAM
+from keras_perceptual.stylizing import Stylizer
 from keras_perceptual.zoo import ZooError
 
 
-def _suffix(arguments: argparse.Namespace, upscaler: Upscaler) -> str:
+def _open(arguments: argparse.Namespace) -> Upscaler | Stylizer:
+    if arguments.style:
+        return Stylizer(
+            arguments.style,
+            arguments.engine,
+            arguments.strength,
+            arguments.preserve_colour,
+            arguments.threads,
+            arguments.scale or 1,
+            arguments.memory,
+        )
+    return Upscaler(
+        arguments.model,
+        arguments.engine,
+        arguments.histogram_match,
+        arguments.threads,
+        arguments.fidelity,
+        arguments.scale,
+        arguments.memory,
+    )
+
+
+def _suffix(arguments: argparse.Namespace, model: Upscaler | Stylizer) -> str:
+    if isinstance(model, Stylizer):
+        return f"_{model.name}"
     if arguments.size:
         return f"_{arguments.size[0]}x{arguments.size[1]}"
-    return f"_{arguments.max_side}" if arguments.max_side else f"_x{upscaler.scale:g}"
+    return f"_{arguments.max_side}" if arguments.max_side else f"_x{model.scale:g}"
 
 
 def _sizing(arguments: argparse.Namespace) -> Callable[[int, int], tuple[int, int]] | None:
@@ -53,14 +78,15 @@ def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], 
     return jobs, errors
 
 
-def _worker(arguments: argparse.Namespace, upscaler: Upscaler) -> batch.Work:
+def _worker(arguments: argparse.Namespace, model: Upscaler | Stylizer) -> batch.Work:
     """Returns the function that does one job."""
     sizing = _sizing(arguments)
+    convert = model.stylize_file if isinstance(model, Stylizer) else model.upscale_file
 
     def work(job: batch.Job, progress: Callable[[float], None]) -> tuple[int, int] | None:
         if arguments.skip_existing and os.path.exists(job.target):
             return None
-        size = upscaler.upscale_file(
+        size = convert(
             sys.stdin.buffer.read() if job.source == STREAM else job.source,
             sys.stdout.buffer if job.target == STREAM else job.target,
             progress,
@@ -71,7 +97,7 @@ def _worker(arguments: argparse.Namespace, upscaler: Upscaler) -> batch.Work:
             strip_metadata=arguments.strip_metadata,
         )
         if arguments.compare and STREAM not in (job.source, job.target):
-            name = "enlarged" if sizing else upscaler.name
+            name = "enlarged" if sizing else model.name
             sheet = figures.before_after(job.source, job.target, name, arguments.crop)
             figure = job.target.with_name(f"{job.target.stem}_compare.png")
             images.write(figure, images.Picture(sheet))
@@ -91,25 +117,19 @@ def main(argv: list[str] | None = None) -> int:
     report = arguments.report
     if report and (report.is_dir() or not report.absolute().parent.is_dir()):
         parser.error(f"expected a file in a folder that is there for --report, received {report}")
+    if arguments.style and (arguments.model or arguments.fidelity):
+        parser.error("--style paints, --model and --fidelity enlarge; choose one")
     try:
-        upscaler = Upscaler(
-            arguments.model,
-            arguments.engine,
-            arguments.histogram_match,
-            arguments.threads,
-            arguments.fidelity,
-            arguments.scale,
-            arguments.memory,
-        )
+        model = _open(arguments)
     except (ZooError, EngineError, ValueError) as error:
         parser.error(str(error))
-    jobs, errors = _plan(arguments, _suffix(arguments, upscaler))
+    jobs, errors = _plan(arguments, _suffix(arguments, model))
     if wrong := batch.clash([job for job in jobs if STREAM not in (job.source, job.target)]):
         parser.error(wrong)
     if len(jobs) > 1 and any(job.target == STREAM for job in jobs):
         parser.error("stdout takes one image; name a folder with -o")
     with reports.Reporter(jobs, errors) as reporter:
-        work = _worker(arguments, upscaler)
+        work = _worker(arguments, model)
         for result in batch.run(jobs, work, arguments.workers, reporter.share):
             reporter.ended(result)
     return reporter.conclude(report)

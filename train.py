@@ -27,12 +27,21 @@ def _loss(text: str) -> dict[str, float]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Train a generator. Without arguments: x4-feature, starting from x4-pixel.",
+        description="Train a generator. Without arguments: x4-feature, starting from x4-pixel; "
+        "with --style painting.jpg: a network that paints in its style.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--recipe", default="x4-feature", choices=sorted(RECIPES))
+    parser.add_argument("--recipe", choices=sorted(RECIPES), help="x4-feature; style with --style")
+    parser.add_argument(
+        "--style",
+        nargs="+",
+        default=(),
+        metavar="IMAGE",
+        help="learn to paint in the style of each of these",
+    )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run's folder")
     parser.add_argument("--data", help="folder of photographs (data/train, or the samples)")
+    parser.add_argument("--samples", help="folder of photographs to validate on (some of the data)")
     parser.add_argument("--out", type=Path, help="folder of the run (runs/RECIPE-TIME)")
     parser.add_argument("--loss-network", default="auto", choices=("auto", "vgg16", "distilled"))
     parser.add_argument("--vgg-weights", metavar="FILE", help="VGG16's weights, .npz or .h5")
@@ -78,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.resume and changes:
         parser.error(f"--resume keeps the run's recipe; received {', '.join(sorted(changes))} too")
     try:
-        recipe = get(arguments.recipe, **changes)
+        recipe = get(arguments.recipe or ("style" if arguments.style else "x4-feature"), **changes)
     except ValueError as error:
         parser.error(str(error))
     logging.basicConfig(format="%(message)s")
@@ -105,6 +114,8 @@ def main(argv: list[str] | None = None) -> int:
                 arguments.loss_network,
                 arguments.vgg_weights and _absolute(arguments.vgg_weights),
                 arguments.workers,
+                tuple(map(_absolute, arguments.style)),
+                arguments.samples and _absolute(arguments.samples),
             )
             last = training.train(recipe, sources, out)
     except KeyboardInterrupt:
@@ -113,7 +124,8 @@ def main(argv: list[str] | None = None) -> int:
     except (*errors, ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
-    print(f"{out}: step {last['step']:.0f}, validation {last.get('val_psnr_y', 0):.2f} dB")
+    validated = ", ".join(f"{k} {v:.4g}" for k, v in last.items() if k.startswith("val_"))
+    print(f"{out}: step {last['step']:.0f}, {validated or 'not validated'}")
     print(f"model: {out / 'model.keras'}, samples: {out / 'samples'}, curves: {out / 'curves.png'}")
     return 0
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -14,10 +15,19 @@ from keras import ops
 from tqdm.auto import tqdm
 
 from keras_perceptual import figures, images
+from keras_perceptual.losses import PerceptualLoss
 from keras_perceptual.metrics import psnr_y
 from keras_perceptual.resampling import crop_to_multiple, degrade, imresize, to_uint8
 
-__all__ = ["Checkpoint", "Guard", "History", "Progress", "TrainingError", "Validation"]
+__all__ = [
+    "Checkpoint",
+    "Guard",
+    "History",
+    "Progress",
+    "StyleValidation",
+    "TrainingError",
+    "Validation",
+]
 
 
 class TrainingError(Exception):
@@ -108,13 +118,8 @@ class Validation(keras.callbacks.Callback):
         self.checkpoint = checkpoint
         self.result, self.scale, self.samples = result, scale, out / "samples"
         self.pairs = []
-        for path in paths:
-            try:
-                hr = images.read(path).pixels
-            except images.ImageError:
-                continue
-            top, left = (max(0, (side - self.SIDE) // 2) for side in hr.shape[:2])
-            hr = crop_to_multiple(hr[top : top + self.SIDE, left : left + self.SIDE], scale)
+        for hr in _middles(paths, self.SIDE):
+            hr = crop_to_multiple(hr, scale)
             if min(hr.shape[:2]) > 4 * scale:
                 self.pairs.append((degrade(hr, scale, blur), hr))
 
@@ -144,9 +149,73 @@ class Validation(keras.callbacks.Callback):
                     ]
                 )
         logs["val_psnr_y"] = float(np.mean(scores))
-        self.samples.mkdir(exist_ok=True)
-        sheet = images.Picture(figures.sheet(rows))
-        images.write(self.samples / f"{self.model.step:06d}.png", sheet)
+        _write_samples(self.samples / f"{self.model.step:06d}.png", rows)
+
+
+class StyleValidation(keras.callbacks.Callback):
+    """Paints the validation photographs each epoch in every style.
+
+    Adds `val_loss` to the logs, the training's loss in the mean over photographs and styles, and
+    writes `samples/NNNNNN.png`, a row a photograph: the photograph, then each style.
+
+    Args:
+        paths: photographs that are not trained on; the middle of each is used.
+        result: float32 generator that receives the averaged weights.
+        loss: what is minimised.
+        names: of the styles, in their order.
+        out: the run's folder.
+        checkpoint: the last good one, for the message when an output is no number.
+    """
+
+    SIDE = 384
+    SHOWN = 5
+
+    def __init__(
+        self,
+        paths: list[Path],
+        result: keras.Model,
+        loss: PerceptualLoss,
+        names: list[str],
+        out: Path,
+        checkpoint: Path,
+    ) -> None:
+        super().__init__()
+        self.result, self.loss, self.names = result, loss, names
+        self.samples, self.checkpoint = out / "samples", checkpoint
+        self.photographs = list(_middles(paths, self.SIDE))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.result.set_weights(self.model.averaged_weights())
+        losses: list[float] = []
+        rows: list[list[tuple[str, np.ndarray]]] = []
+        for photograph in self.photographs:
+            lr = photograph[None].astype(np.float32)
+            row = [("photograph", photograph)]
+            for i, name in enumerate(self.names):
+                style = np.eye(len(self.names), dtype=np.float32)[i : i + 1]
+                sr = self.result([lr, style] if len(self.names) > 1 else lr, training=False)
+                losses.append(float(self.loss.total(self.loss(lr, sr, style))))
+                if not math.isfinite(losses[-1]):
+                    raise _no_number("an output", self.model.step, self.checkpoint)
+                row.append((f"{name} {losses[-1]:.3f}", to_uint8(ops.convert_to_numpy(sr)[0])))
+            rows.append(row)
+        if losses:
+            logs["val_loss"] = float(np.mean(losses))
+            _write_samples(self.samples / f"{self.model.step:06d}.png", rows[: self.SHOWN])
+
+
+def _middles(paths: list[Path], side: int) -> Iterator[np.ndarray]:
+    """Yields the middle of each photograph that can be read, up to `side` pixels a side."""
+    for path in paths:
+        with contextlib.suppress(images.ImageError):
+            pixels = images.read(path).pixels
+            top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
+            yield pixels[top : top + side, left : left + side]
+
+
+def _write_samples(path: Path, rows: list[list[tuple[str, np.ndarray]]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    images.write(path, images.Picture(figures.sheet(rows)))
 
 
 class History(keras.callbacks.Callback):

@@ -1,9 +1,11 @@
-"""Folders of photographs to batches of (lr, hr)."""
+"""Folders of photographs to batches of (lr, hr), and paintings to style images."""
 
 from __future__ import annotations
 
 import itertools
 import logging
+import math
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from PIL import Image
 from keras_perceptual import images
 from keras_perceptual.resampling import degrade
 
-__all__ = ["DataError", "Patches", "split"]
+__all__ = ["DataError", "Patches", "painting", "split", "with_styles"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,48 @@ def split(paths: list[Path], most: int = 8) -> tuple[list[Path], list[Path]]:
         [path for i, path in enumerate(paths) if i not in held],
         [path for i, path in enumerate(paths) if i in held],
     )
+
+
+def painting(path: str | os.PathLike, size: int) -> np.ndarray:
+    """Reads a style image.
+
+    Args:
+        path: its file.
+        size: what it is resized to, in pixels: the side of a square of the same area.
+
+    Returns:
+        `[H, W, 3]` float32 in 0..255.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    image = Image.fromarray(images.read(path).pixels)
+    factor = size / math.sqrt(image.width * image.height)
+    sides = [max(16, round(side * factor)) for side in image.size]
+    return np.asarray(image.resize(sides, Image.Resampling.LANCZOS), np.float32)
+
+
+def with_styles(
+    batches: Iterator[tuple[np.ndarray, np.ndarray]], styles: int, seed: int, start: int
+) -> Iterator[tuple]:
+    """Adds a style to each image of batches, where there are several.
+
+    Args:
+        batches: of (lr, hr), from number `start` on.
+        styles: number of styles; up to 1 nothing is added.
+        seed: of the choice, which also depends on the batch's number.
+        start: number of the first batch.
+
+    Yields:
+        ((lr, style), hr), with `style` `[N, styles]` float32, one 1 a row.
+    """
+    for number, (lr, hr) in enumerate(batches, start):
+        if styles > 1:
+            rng = np.random.default_rng((seed, 3, number))
+            chosen = rng.permutation(np.arange(len(lr)) + rng.integers(styles)) % styles
+            yield (lr, np.eye(styles, dtype=np.float32)[chosen]), hr
+        else:
+            yield lr, hr
 
 
 class Patches:

@@ -21,6 +21,8 @@ __all__ = [
     "KerasEngine",
     "LiteRTEngine",
     "SavedModelEngine",
+    "engine_name",
+    "model_file",
     "open_engine",
 ]
 
@@ -120,7 +122,7 @@ class KerasEngine:
             with quiet_stderr():
                 import keras
 
-                from keras_perceptual import layers  # noqa: F401  registers what a file may hold
+                from keras_perceptual import layers, normalization  # noqa: F401  what a file may hold
         except ImportError as error:
             raise EngineError(
                 f"the engine keras needs the packages of requirements.txt: {error}"
@@ -129,16 +131,16 @@ class KerasEngine:
             import tensorflow as tf
 
             tf.config.threading.set_intra_op_parallelism_threads(threads)
-        self._model = _load(path)
+        self.model = _load(path)
         if blend:
-            weights = self._model.get_weights(), _load(blend.path).get_weights()
+            weights = self.model.get_weights(), _load(blend.path).get_weights()
             try:
-                self._model.set_weights(blend_weights(*weights, blend.share))
+                self.model.set_weights(blend_weights(*weights, blend.share))
             except BlendError as error:
                 raise EngineError(f"{path} and {blend.path}: {error}") from None
 
     def run(self, lr: np.ndarray) -> np.ndarray:
-        return np.asarray(self._model.predict_on_batch(lr))
+        return np.asarray(self.model.predict_on_batch(lr))
 
 
 def _load(path: Path) -> Any:
@@ -182,8 +184,8 @@ class SavedModelEngine:
         if not (path / "saved_model.pb").is_file():
             path /= str(max(_versions(path), default=0))
         try:
-            self._model = tf.saved_model.load(str(path))
-            self._upscale = self._model.signatures["upscale"]
+            self.model = tf.saved_model.load(str(path))
+            self._upscale = self.model.signatures["upscale"]
         except Exception as error:  # protobuf, the file system and TensorFlow raise their own
             raise EngineError(
                 f"{path}: expected a SavedModel with a signature upscale: {first_line(error)}"
@@ -226,20 +228,37 @@ def open_engine(
     Raises:
         EngineError: if there is no such file, it is of another engine, or cannot be loaded.
     """
-    if engine == "auto":
-        engine = _fitting(model)
-    if engine not in ENGINES:
-        raise EngineError(f"expected an engine auto or of {sorted(ENGINES)}, received {engine!r}")
+    engine = engine_name(model, engine)
     if engine == "saved_model":
         if not _is_saved_model(model):
             raise EngineError(f"{model}: expected a folder with a SavedModel or versions of one")
         return SavedModelEngine(model, threads, blend)
     if blend:
-        blend = Blend(_file(blend.path, engine), blend.share)
-    return ENGINES[engine](_file(model, engine), threads, blend)
+        blend = Blend(model_file(blend.path, engine), blend.share)
+    return ENGINES[engine](model_file(model, engine), threads, blend)
 
 
-def _file(model: Path, engine: str) -> Path:
+def engine_name(model: Path, engine: str = "auto") -> str:
+    """Returns the name of the engine that a model gets, as `open_engine` chooses it.
+
+    Raises:
+        EngineError: if there is no engine of this name.
+    """
+    if engine not in ("auto", *ENGINES):
+        raise EngineError(f"expected an engine auto or of {sorted(ENGINES)}, received {engine!r}")
+    if engine != "auto":
+        return engine
+    if model.suffix == ".keras":
+        return "keras"
+    return "saved_model" if _is_saved_model(model) else "litert"
+
+
+def model_file(model: Path, engine: str) -> Path:
+    """Returns the file of a model, which may be a folder, for an engine.
+
+    Raises:
+        EngineError: if there is none, or it is another engine's.
+    """
     ending = _ENDINGS[engine]
     file = model / f"model{ending}" if model.is_dir() else model
     if not file.is_file():
@@ -247,12 +266,6 @@ def _file(model: Path, engine: str) -> Path:
     if file.suffix != ending:
         raise EngineError(f"{file}: expected a {ending} file for the engine {engine}")
     return file
-
-
-def _fitting(model: Path) -> str:
-    if model.suffix == ".keras":
-        return "keras"
-    return "saved_model" if _is_saved_model(model) else "litert"
 
 
 def _is_saved_model(folder: Path) -> bool:

@@ -12,11 +12,21 @@ from keras_perceptual.postprocess import histogram, look_up, matching_table
 from keras_perceptual.resampling import RowResizer
 from keras_perceptual.streams import RowReader, Take
 
-__all__ = ["Enlargement", "Progress"]
+__all__ = ["CHUNK", "Enlargement", "Progress", "check_image"]
 
 CHUNK = 64  # rows that are reduced at a time
 
 Progress = Callable[[float], None]
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raises ValueError unless an image is `[H, W, 3 or 4]` uint8 or uint16 and not empty."""
+    known = image.dtype in (np.uint8, np.uint16)
+    if image.ndim != 3 or image.shape[2] not in (3, 4) or not known or image.size == 0:
+        raise ValueError(
+            "expected a non-empty [H, W, 3 or 4] uint8 or uint16 image, "
+            f"received {image.dtype} {image.shape}"
+        )
 
 
 class Enlargement:

@@ -6,12 +6,16 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_perceptual import images
 from keras_perceptual.metrics import cross_hatch, psnr_rgb, psnr_y, ssim_y
 from keras_perceptual.resampling import crop_to_multiple, degrade, imresize, to_uint8
+
+if TYPE_CHECKING:
+    from keras_perceptual.losses import PerceptualLoss
 
 __all__ = [
     "METRICS",
@@ -22,6 +26,7 @@ __all__ = [
     "pairs",
     "score",
     "sha256",
+    "style_losses",
     "table",
 ]
 
@@ -150,6 +155,31 @@ def mean(rows: Mapping[str, Scores]) -> Scores:
 def benchmark(upscale: Upscale, folder: Path, scale: int, lpips: Distance | None = None) -> Scores:
     """Returns the means over a set of one upscaler's numbers; arguments as for `evaluate`."""
     return mean(evaluate({"it": upscale}, folder, scale, lpips=lpips)["it"])
+
+
+def style_losses(
+    stylize: Upscale, photographs: Mapping[str, np.ndarray], loss: PerceptualLoss, style: int = 0
+) -> dict[str, Scores]:
+    """Judges a style by what its network was trained to make small.
+
+    Args:
+        stylize: from `[H, W, 3]` uint8 to the painting, of the same shape.
+        photographs: `[H, W, 3]` uint8, by name.
+        loss: with the paintings of one style or several.
+        style: number of the style among them.
+
+    Returns:
+        For each photograph, each term of the loss and their weighted sum, `total`.
+    """
+    paintings = len(next(iter(loss.grams.values())))
+    weights = np.eye(paintings, dtype=np.float32)[style][None]
+    rows = {}
+    for name, photograph in photographs.items():
+        painted = stylize(photograph)[None].astype(np.float32)
+        terms = loss(photograph[None].astype(np.float32), painted, weights)
+        rows[name] = {term: float(value) for term, value in terms.items()}
+        rows[name]["total"] = float(loss.total(terms))
+    return rows
 
 
 def table(models: Mapping[str, Scores]) -> str:

@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_perceptual import images, onnx_file, signatures, training, verification, warmup
+from keras_perceptual import images, onnx_file, signatures, training, verification, warmup, zoo
 from keras_perceptual.errors import first_line
+from keras_perceptual.normalization import InstanceNormalization
 
 __all__ = ["QUANTIZATIONS", "ExportError", "Exported", "Exporter", "save_serving", "to_tflite"]
 
@@ -39,10 +40,11 @@ class Exporter:
     """Exports one model, and compares each artefact with it before the artefact gets its name.
 
     Args:
-        model: name of a shipped model, or path of a .keras file.
+        model: name of a shipped model or style, or path of a .keras file, as
+            `training.load_generator` takes them.
         out: folder for the artefacts.
         photographs: `[H, W, 3]` uint8 LR images to compare with, and to calibrate `int8` on.
-        histogram_match: whether the artefacts match levels; an ONNX file never does.
+        histogram_match: whether the artefacts match levels; an ONNX file and a style never do.
 
     Raises:
         ZooError: if there is no such model.
@@ -59,12 +61,16 @@ class Exporter:
         if not photographs:
             raise ExportError("expected photographs to compare with, found none")
         self.generator = training.load_generator(model)
+        if len(self.generator.inputs) > 1:
+            styles = self.generator.inputs[1].shape[1]
+            raise ExportError(f"{model}: has several styles; choose one of #1 to #{styles}")
         shape = self.generator.compute_output_shape((1, 8, 8, 3))
         if shape != (1, shape[1], shape[1], 3) or shape[1] % 8:
             raise ExportError(f"{model}: expected a generator of RGB images, received {shape}")
         self.scale = shape[1] // 8
-        self.name = Path(model).stem if model.endswith(".keras") else model
-        self.out, self.photographs, self.histogram_match = out, photographs, histogram_match
+        self.name = zoo.short_name(model)
+        self.out, self.photographs = out, photographs
+        self.histogram_match = histogram_match and self.scale > 1
 
     def saved_model(self, pixel_limit: int = 4_000_000) -> Exported:
         """Writes the next version of `out/<model>/`, as `save_serving` does.
@@ -170,8 +176,9 @@ def to_tflite(
             by default batch, height and width are dynamic.
 
     Returns:
-        The file's bytes. Its two signatures share their weights: `serving_default` from `lr`
-        uint8 to `sr` uint8, and `upscale` from `lr` float32 to `sr` float32.
+        The file's bytes. Its signatures share their weights: `serving_default` from `lr` uint8 to
+        `sr` uint8, and `upscale` from `lr` float32 to `sr` float32; for a style generator also
+        `paint` and `tile`, and these alone for one of several styles.
 
     Raises:
         ExportError: if an operator has no builtin, or `int8` has no photographs.
@@ -183,17 +190,10 @@ def to_tflite(
     if quantize == "int8" and not photographs:
         raise ExportError("int8 needs photographs to calibrate on")
     shape = [1, *fixed_size, 3] if fixed_size else [None, None, None, 3]
-    functions = {
-        "serving_default": (signatures.serving_default(generator, histogram_match), tf.uint8),
-        "upscale": (signatures.upscale(generator), tf.float32),
-    }
+    endpoints = _endpoints(generator, histogram_match, shape)
     with tempfile.TemporaryDirectory() as folder:
-        _save(
-            folder,
-            generator,
-            {n: (f, tf.TensorSpec(shape, t, "lr")) for n, (f, t) in functions.items()},
-        )
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*functions])
+        _save(folder, generator, endpoints)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*endpoints])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize != "none":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -205,6 +205,24 @@ def to_tflite(
             return converter.convert()
         except Exception as error:  # the converter raises its own, RuntimeError among them
             raise ExportError(f"cannot be converted: {first_line(error)}") from None
+
+
+def _endpoints(generator: keras.Model, histogram_match: bool, shape: list) -> dict[str, tuple]:
+    """Returns the functions of pixels that an artefact has, each with what it takes."""
+    lr = tf.TensorSpec(shape, tf.float32, "lr")
+    endpoints: dict[str, tuple] = {}
+    if len(generator.inputs) == 1:
+        serve = signatures.serving_default(generator, histogram_match)
+        endpoints["serving_default"] = serve, tf.TensorSpec(shape, tf.uint8, "lr")
+        endpoints["upscale"] = signatures.upscale(generator), lr
+    norms = [each for each in generator.layers if isinstance(each, InstanceNormalization)]
+    if norms:
+        styles = [tf.TensorSpec([1, i.shape[1]], tf.float32, "style") for i in generator.inputs[1:]]
+        measured = 2 * sum(each.gamma.shape[1] for each in norms)
+        statistics = tf.TensorSpec([measured], tf.float32, "statistics")
+        endpoints["paint"] = signatures.paint(generator), lr, *styles
+        endpoints["tile"] = signatures.tile(generator), lr, *styles, statistics
+    return endpoints
 
 
 def _calibration(
@@ -258,8 +276,6 @@ def save_serving(
         beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     except OSError as error:
         raise ExportError(f"{folder}: cannot be written: {error.strerror}") from None
-    levels = tf.TensorSpec([None, None, None, 3], tf.uint8, "lr")
-    floats = tf.TensorSpec([None, None, None, 3], tf.float32, "lr")
     strings = tf.TensorSpec([None], tf.string, "image_bytes")
     serve_bytes = signatures.serve_bytes(generator, scale, histogram_match, pixel_limit)
     try:
@@ -267,12 +283,8 @@ def save_serving(
             str(beside),
             generator,
             {
-                "serving_default": (
-                    signatures.serving_default(generator, histogram_match),
-                    levels,
-                ),
+                **_endpoints(generator, histogram_match, [None, None, None, 3]),
                 "serve_bytes": (serve_bytes, strings),
-                "upscale": (signatures.upscale(generator), floats),
             },
         )
         warmup.write(beside / "assets.extra" / "tf_serving_warmup_requests", folder.name)
@@ -301,8 +313,8 @@ def _rename_to_next_version(beside: Path, folder: Path) -> Path:
 def _save(folder: str, generator: keras.Model, endpoints: dict[str, tuple]) -> None:
     archive = keras.export.ExportArchive()
     archive.track(generator)
-    for name, (function, spec) in endpoints.items():
-        archive.add_endpoint(name, function, [spec])
+    for name, (function, *specs) in endpoints.items():
+        archive.add_endpoint(name, function, specs)
     try:
         archive.write_out(folder, verbose=False)
     except tf.errors.OpError as error:

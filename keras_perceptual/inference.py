@@ -13,7 +13,7 @@ import numpy as np
 from keras_perceptual import zoo
 from keras_perceptual.conversion import Conversion
 from keras_perceptual.engines import Blend, open_engine
-from keras_perceptual.enlargement import Enlargement, Progress
+from keras_perceptual.enlargement import Enlargement, Progress, check_image
 from keras_perceptual.passes import Pass, default_budget
 from keras_perceptual.streams import RowReader, Take
 
@@ -133,12 +133,7 @@ class Upscaler:
         Raises:
             ValueError: if `lr` is anything else.
         """
-        known = lr.dtype in (np.uint8, np.uint16)
-        if lr.ndim != 3 or lr.shape[2] not in (3, 4) or not known or lr.size == 0:
-            raise ValueError(
-                "expected a non-empty [H, W, 3 or 4] uint8 or uint16 image, "
-                f"received {lr.dtype} {lr.shape}"
-            )
+        check_image(lr)
         height, width = lr.shape[:2]
         size = size or self.size(height, width)
         return self._enlargement(RowReader(lr), lr.shape, lr.dtype.type, size, progress).array()

@@ -11,7 +11,14 @@ from keras import ops
 from keras_perceptual.metrics import luma
 from keras_perceptual.resampling import imresize
 
-__all__ = ["BicubicUpsampling", "DepthToSpace", "HistogramMatching", "Luma"]
+__all__ = [
+    "BicubicUpsampling",
+    "Crop",
+    "DepthToSpace",
+    "HistogramMatching",
+    "Luma",
+    "ReflectionPadding",
+]
 
 
 def _depth_to_space(inputs, scale):
@@ -212,3 +219,63 @@ class Luma(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 1)
+
+
+@keras.saving.register_keras_serializable(package="keras_perceptual")
+class ReflectionPadding(keras.layers.Layer):
+    """Mirrors an image around its edge pixels, however small it is.
+
+    Args:
+        size: pixels beyond every side.
+        multiple: what height and width come to be a multiple of, by more pixels below and to
+            the right; `2 * size` must be one.
+
+    Call arguments:
+        inputs: `[N, H, W, C]`.
+
+    Returns:
+        `[N, H + 2 size + below, W + 2 size + right, C]`.
+    """
+
+    def __init__(self, size: int, multiple: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size, self.multiple = size, multiple
+
+    def call(self, inputs):
+        x = inputs
+        for axis in (1, 2):
+            length = ops.shape(x)[axis]
+            period = ops.maximum(2 * length - 2, 1)
+            indices = ops.arange(-self.size, self._padded(length) - self.size) % period
+            x = ops.take(x, ops.minimum(indices, period - indices), axis=axis)
+        return x
+
+    def _padded(self, length):
+        return length + 2 * self.size + -length % self.multiple
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        return (batch, *(side and self._padded(side) for side in sides), channels)
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "multiple": self.multiple}
+
+
+@keras.saving.register_keras_serializable(package="keras_perceptual")
+class Crop(keras.layers.Layer):
+    """Cuts the bottom and right of images to the size of others.
+
+    Call arguments:
+        inputs: `[N, H, W, C]`.
+        like: `[N, h, w, c]`, no larger.
+
+    Returns:
+        `[N, h, w, C]`.
+    """
+
+    def call(self, inputs, like):
+        height, width = ops.shape(like)[1:3]
+        return inputs[:, :height, :width]
+
+    def compute_output_shape(self, inputs_shape, like_shape):
+        return (*like_shape[:3], inputs_shape[-1])

@@ -1,23 +1,25 @@
 """Losses in `keras.ops`, and their weighted sum over a loss network.
 
-Images are `[N, H, W, 3]` in 0..255; every loss is a scalar, the mean over the batch. Style
-reconstruction (section 3.2, equations 3 and 4) belongs here beside feature reconstruction.
+Images are `[N, H, W, 3]` in 0..255; every loss is a scalar, the mean over the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 __all__ = [
     "PerceptualLoss",
     "feature_reconstruction",
+    "gram_matrix",
     "phase_bias",
     "pixel_absolute",
     "pixel_squared",
+    "style_reconstruction",
     "total_variation",
 ]
 
@@ -33,6 +35,42 @@ def feature_reconstruction(hr_features, sr_features):
         A float32 scalar.
     """
     return _mean_square(sr_features, hr_features)
+
+
+def gram_matrix(features):
+    """How strongly channels occur together: G[c, d] = sum over pixels of f[c] f[d] / (C H W).
+
+    Args:
+        features: `[N, H, W, C]`.
+
+    Returns:
+        `[N, C, C]` float32.
+
+    Source: the paper's equation 3.
+    """
+    features = ops.cast(features, "float32")
+    batch, height, width, channels = ops.shape(features)
+    flat = ops.reshape(features, (batch, height * width, channels))
+    total = ops.matmul(ops.transpose(flat, (0, 2, 1)), flat)
+    return total / ops.cast(channels * height * width, "float32")
+
+
+def style_reconstruction(style_gram, sr_features):
+    """Style reconstruction: ||G(sr) - G(style)||_F^2 / ||G(style)||_F^2.
+
+    The paper's equation 4, made relative: 0 is the style, 1 about what an image without
+    features has. Every painting and every layer then counts alike, where the equation itself
+    varies by orders of magnitude and would want weights for each painting.
+
+    Args:
+        style_gram: `[N, C, C]`, or one for all, the Gram matrix of the style image.
+        sr_features: `[N, H, W, C]`, the loss network's features of the generated image.
+
+    Returns:
+        A float32 scalar.
+    """
+    off = ops.sum(ops.square(gram_matrix(sr_features) - style_gram), axis=(-2, -1))
+    return ops.mean(off / ops.sum(ops.square(style_gram), axis=(-2, -1)))
 
 
 def pixel_squared(hr, sr):
@@ -105,10 +143,12 @@ class PerceptualLoss:
 
     Args:
         weights: loss name to weight. Names are `pixel_absolute`, `pixel_squared`,
-            `total_variation`, `phase_bias` and `feature:LAYER` for any output of the loss network.
+            `total_variation`, `phase_bias`, and `feature:LAYER` and `style:LAYER` for any output
+            of the loss network.
         scale: the generator's scale, for `phase_bias`.
         loss_network: a model from `[N, H, W, 3]` to a dict of features by layer name; needed
-            only for `feature:` losses.
+            only for `feature:` and `style:` losses.
+        paintings: style images `[H, W, 3]` in 0..255, needed only for `style:` losses.
 
     Raises:
         ValueError: for a name that is none of these, or a layer that the network lacks.
@@ -119,6 +159,7 @@ class PerceptualLoss:
         weights: Mapping[str, float],
         scale: int,
         loss_network: keras.Model | None = None,
+        paintings: Sequence[np.ndarray] = (),
     ) -> None:
         self._pixel = {
             "pixel_absolute": pixel_absolute,
@@ -127,26 +168,53 @@ class PerceptualLoss:
             "total_variation": lambda hr, sr: total_variation(sr),
         }
         outputs = [] if loss_network is None else list(loss_network.output)
-        known = [*self._pixel, *(f"feature:{layer}" for layer in outputs)]
+        kinds = ("feature", "style") if paintings else ("feature",)
+        known = [*self._pixel, *(f"{kind}:{layer}" for kind in kinds for layer in outputs)]
         unknown = [name for name in weights if name not in known]
         if unknown or not weights:
             raise ValueError(f"expected losses among {known}, received {unknown or 'none'}")
         self.weights = dict(weights)
         self.loss_network = loss_network
+        self._features = _layers(weights, "feature")
+        self._styles = _layers(weights, "style")
+        # Of each layer, [paintings, C, C].
+        self.grams: dict[str, np.ndarray] = {}
+        if loss_network is not None and self._styles:
+            each = [loss_network(image[None].astype(np.float32)) for image in paintings]
+            for layer in self._styles:
+                grams = [ops.convert_to_numpy(gram_matrix(features[layer])) for features in each]
+                self.grams[layer] = np.concatenate(grams)
 
-    def __call__(self, hr: Any, sr: Any) -> dict[str, Any]:
-        """Returns the unweighted losses by name, each a float32 scalar."""
+    def __call__(self, hr: Any, sr: Any, style: Any = None) -> dict[str, Any]:
+        """Returns the unweighted losses by name, each a float32 scalar.
+
+        Args:
+            hr: what the result should show, `[N, H, W, 3]`.
+            sr: the result, of the same shape.
+            style: `[N, paintings]`, the weight of each painting; not needed for one.
+        """
         terms = {n: self._pixel[n](hr, sr) for n in self.weights if n in self._pixel}
-        layers = [n.partition(":")[2] for n in self.weights if n.startswith("feature:")]
-        if layers and self.loss_network is not None:
+        if self.loss_network is None or not (self._features or self._styles):
+            return terms
+        sr_features = self.loss_network(sr, training=False)
+        if self._features:
             hr_features = self.loss_network(hr, training=False)
-            sr_features = self.loss_network(sr, training=False)
-            for layer in layers:
-                terms[f"feature:{layer}"] = feature_reconstruction(
-                    ops.stop_gradient(hr_features[layer]), sr_features[layer]
-                )
+        for layer in self._features:
+            terms[f"feature:{layer}"] = feature_reconstruction(
+                ops.stop_gradient(hr_features[layer]), sr_features[layer]
+            )
+        for layer in self._styles:
+            gram = self.grams[layer]
+            if style is not None:
+                gram = ops.einsum("ns,scd->ncd", ops.cast(style, "float32"), gram)
+            terms[f"style:{layer}"] = style_reconstruction(gram, sr_features[layer])
         return terms
 
     def total(self, terms: Mapping[str, Any]) -> Any:
         """Returns the weighted sum of what the call returned."""
         return sum(self.weights[name] * value for name, value in terms.items())
+
+
+def _layers(weights: Mapping[str, float], kind: str) -> list[str]:
+    names = (name.partition(":") for name in weights)
+    return [layer for before, _, layer in names if before == kind]

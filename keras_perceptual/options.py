@@ -54,11 +54,24 @@ def _numbers(separator: str, count: int, what: str) -> Callable[[str], tuple[int
     return parse
 
 
+def _style(text: str) -> str | dict[str, float]:
+    if "=" not in text or Path(text).exists():
+        return text
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name: float(weight) for name, weight in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a style, or NAME=WEIGHT,NAME=WEIGHT to mix some, received {text!r}"
+        ) from None
+
+
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of infer.py's arguments."""
     parser = argparse.ArgumentParser(
-        description="Enlarge photographs. photo.jpg becomes photo_x4.jpg beside it, the folder "
-        "photos becomes photos_x4; - is stdin, and as an output stdout."
+        description="Enlarge photographs, or paint them in a style. photo.jpg becomes "
+        "photo_x4.jpg or photo_STYLE.jpg beside it, the folder photos becomes photos_x4; - is "
+        "stdin, and as an output stdout."
     )
     parser.add_argument("inputs", nargs="*", type=Path, help="image files and folders of them")
     parser.add_argument("-o", "--output", type=Path, help="file, or folder, to write to")
@@ -104,6 +117,24 @@ def parser() -> argparse.ArgumentParser:
         help="match the colours of the result to the input's (default: on)",
     )
     models.add_argument("--list-models", action="store_true", help="show those that ship, and end")
+
+    styles = parser.add_argument_group("style")
+    styles.add_argument(
+        "--style",
+        type=_style,
+        help="paint instead of enlarging: a shipped style (--list-models), NAME=WEIGHT,NAME=WEIGHT "
+        "for a mixture, or a model file",
+    )
+    styles.add_argument(
+        "--strength",
+        type=_number(float, 0, 1, "a number from 0 to 1"),
+        default=1.0,
+        metavar="S",
+        help="from 0, the photograph, to 1, the painting (1)",
+    )
+    styles.add_argument(
+        "--preserve-colour", action="store_true", help="take brightness alone from the painting"
+    )
 
     files = parser.add_argument_group("files")
     files.add_argument("--recursive", action="store_true", help="folders inside folders too")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ __all__ = ["Pass", "Tile", "as_integers", "as_levels", "default_budget"]
 MARGIN = 4  # mirrored LR pixels around an image, lest the generators' zero padding show
 SMALLEST = 32  # LR pixels a side of a tile, however little memory there is
 WHOLE = 128  # LR pixels a side up to which an image is never cut
+ALIGNED = 4  # tiles begin at multiples of it, as the strides of style generators need
 PROBE = 96  # LR pixels a side of what is run to see how far a generator sees
 COSTS = (32, 64)  # and what memory it takes
 LEAST_COST = 1500  # bytes a LR pixel, where memory that lay free hides what it takes
@@ -62,26 +64,41 @@ class Pass:
             )
         self._cost = self._measure_cost()  # now, while no other image takes memory
 
+    def with_engine(self, engine: Engine) -> Pass:
+        """Returns a pass of another engine that sees as far and takes as much memory."""
+        other = copy.copy(self)
+        other.engine = engine
+        return other
+
     @property
     def reach(self) -> int:
-        """LR pixels to each side that an output pixel sees, measured, and two more.
+        """LR pixels to each side that an output pixel sees, measured, and two more or a few.
 
         Raises:
             EngineError: if it sees too far for tiles to be alike.
         """
         if self._reach is None:
-            lr = np.random.default_rng(0).uniform(0, 255, (1, PROBE, PROBE, 3)).astype(np.float32)
-            other = lr.copy()
-            other[:, PROBE // 2, PROBE // 2] = 255 - lr[:, PROBE // 2, PROBE // 2]
-            changed = np.abs(self._run(lr) - self._run(other)).max(axis=-1) > 1e-3
-            seen_from = np.argwhere(changed) // self.scale - PROBE // 2
-            self._reach = int(np.abs(seen_from).max(initial=0)) + 2
-        if self._reach > PROBE // 2:
+            seen = self._seen(PROBE) or self._seen(3 * PROBE)
+            self._reach = seen and _aligned(seen)
+        if self._reach is None:
             raise EngineError(
                 f"{self.name}: sees the whole image at once, which cannot be cut into tiles for "
                 "it; give it more memory or a smaller image"
             )
         return self._reach
+
+    def _seen(self, side: int) -> int | None:
+        """Returns how far a change in the middle of an image of a side is seen, and two more."""
+        lr = np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)).astype(np.float32)
+        half = side // 64  # more of a larger image, lest the change is lost in it
+        middle = slice(side // 2 - half, side // 2 + half + 1)
+        lr[:, middle, middle] = 0
+        other = lr.copy()
+        other[:, middle, middle] = 255
+        changed = np.abs(self._run(lr) - self._run(other)).max(axis=-1) > 1e-3
+        seen_from = np.argwhere(changed) // self.scale - side // 2
+        far = int(np.abs(seen_from).max(initial=half))
+        return far - half + 2 if far < side // 2 - 2 else None
 
     def _run(self, lr: np.ndarray) -> np.ndarray:
         with self._lock:
@@ -97,6 +114,10 @@ class Pass:
         # Its result and the float copies of that are there in any case.
         return max(measured, LEAST_COST) + 3 * 4 * 3 * self.scale**2
 
+    def pixels(self, budget: int) -> float:
+        """Returns how many LR pixels can be run at once in a budget of bytes."""
+        return 0.85 * budget / self._cost
+
     def tile(self, height: int, width: int, budget: int, row_bytes: int) -> Tile:
         """Chooses the tiles of an image.
 
@@ -111,17 +132,17 @@ class Pass:
         """
         if max(height, width) <= WHOLE:
             return Tile(height, width)
-        area = 0.85 * budget / self._cost
+        area = self.pixels(budget)
         if (height + 2 * MARGIN) * (width + 2 * MARGIN) <= area:
             return Tile(height, width)
         side = max(SMALLEST, int(math.sqrt(area)) - 2 * self.reach)
         across = math.ceil(width / side)
-        tile_width = math.ceil(width / across)
+        tile_width = _aligned(math.ceil(width / across))
         if across == 1:
             side = max(SMALLEST, int(area / (width + 2 * MARGIN)) - 2 * self.reach)
         rows = min(side, max(SMALLEST, int(0.15 * budget / (row_bytes * self.scale))))
         rows = math.ceil(height / math.ceil(height / rows))
-        return Tile(rows, tile_width)
+        return Tile(_aligned(rows), tile_width)
 
     def rows(
         self,
@@ -160,7 +181,9 @@ class Pass:
             seen_above = seen
         # Windows are equally wide: an engine takes a tenth longer for another size than before.
         around = max(seen, MARGIN)
-        window = min(tile.width + 2 * around, width + 2 * MARGIN)
+        padded = width + 2 * MARGIN
+        window = tile.width + 2 * around
+        window = min(window + (padded - window) % ALIGNED, padded)
         for block in blocks(take, height, tile.height, seen_above):
             pixels, out_rows = block.rows, block.stop - block.start
             out = np.empty((out_rows * scale, width * scale, channels), dtype)
@@ -190,6 +213,10 @@ class Pass:
     ) -> np.ndarray:
         enlarged = imresize(as_levels(alpha), self.scale)
         return as_integers(enlarged[above * self.scale :][:height], dtype)
+
+
+def _aligned(pixels: int) -> int:
+    return -(-pixels // ALIGNED) * ALIGNED
 
 
 def as_levels(pixels: np.ndarray) -> np.ndarray:

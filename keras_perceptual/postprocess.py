@@ -1,10 +1,12 @@
-"""Histogram matching of 8- and 16-bit images, the paper's post-process (section 4.2)."""
+"""Histogram matching, the paper's post-process (section 4.2), and mixing with the input."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["histogram", "look_up", "match_histograms", "matching_table"]
+from keras_perceptual.metrics import luma
+
+__all__ = ["histogram", "look_up", "match_histograms", "matching_table", "mix"]
 
 
 def histogram(image: np.ndarray) -> np.ndarray:
@@ -76,3 +78,26 @@ def match_histograms(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     if image.shape[-1] != reference.shape[-1]:
         raise ValueError(f"expected as many channels, received {image.shape}, {reference.shape}")
     return look_up(matching_table(histogram(image), histogram(reference)), image)
+
+
+def mix(
+    image: np.ndarray, painting: np.ndarray, strength: float = 1.0, preserve_colour: bool = False
+) -> np.ndarray:
+    """Mixes an image with its painting.
+
+    Args:
+        image: `[H, W, 3]` float32 RGB in 0..255.
+        painting: the same.
+        strength: 0..1, the painting's share.
+        preserve_colour: whether to take luma alone from the painting, chroma from the image.
+
+    Returns:
+        `[H, W, 3]` float32, neither rounded nor clipped.
+
+    Source: Gatys et al., "Preserving color in neural artistic style transfer", 2016.
+    """
+    if preserve_colour:
+        # Added to red, green and blue alike, a change of luma leaves both chroma as they are.
+        change = (luma(painting) - luma(image)) * 255 / 219
+        painting = image + change[..., None]
+    return image + np.float32(strength) * (painting - image)

@@ -23,6 +23,9 @@ class Recipe:
         scale: HR size over LR size.
         loss: loss name to weight, as `losses.PerceptualLoss` takes them; `adversarial` is the
             weight of the generator's loss against a discriminator of patches.
+        normalization: of a style generator, `instance` or `batch`.
+        style_size: what style images are resized to, in pixels: the side of a square of the same
+            area.
         start: name or path of the model to start from; empty starts at random. What does not fit
             (the last convolution, at another scale) starts at random.
         steps: optimiser steps in all.
@@ -49,6 +52,8 @@ class Recipe:
     blocks: int = 7
     scale: int = 4
     loss: Mapping[str, float] = field(default_factory=lambda: {"pixel_absolute": 1.0})
+    normalization: str = "instance"
+    style_size: int = 384
     start: str = ""
     steps: int = 1000
     epoch_steps: int = 100
@@ -67,7 +72,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", MappingProxyType(dict(self.loss)))
-        for name in ("scale", "steps", "epoch_steps", "batch_size", "patch_size"):
+        for name in ("scale", "steps", "epoch_steps", "batch_size", "patch_size", "style_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, received {getattr(self, name)}")
         if self.patch_size % self.scale:
@@ -144,6 +149,29 @@ _JOHNSON_PIXEL = Recipe(
     ema=0.999,
 )
 
+_STYLES = Recipe(
+    "styles",
+    generator="style",
+    channels=16,
+    blocks=5,
+    scale=1,
+    loss={
+        "feature:block2_conv2": 3e-6,
+        "style:block1_conv2": 1.0,
+        "style:block2_conv2": 1.0,
+        "style:block3_conv3": 1.0,
+        "total_variation": 1e-4,
+    },
+    steps=5000,
+    epoch_steps=250,
+    batch_size=2,
+    patch_size=192,
+    shrink=0.5,
+    learning_rate=2e-3,
+    warmup=200,
+    ema=0.995,
+)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -212,6 +240,35 @@ RECIPES: dict[str, Recipe] = {
         ),
         _PAPER,
         replace(_PAPER, name="paper_x8", scale=8),
+        _STYLES,
+        # A style more: what the shipped network knows of photographs is there already.
+        replace(
+            _STYLES,
+            name="style",
+            start="styles",
+            steps=600,
+            epoch_steps=100,
+            learning_rate=1e-3,
+            warmup=50,
+            ema=0.99,
+        ),
+        # The paper's; needs all of VGG16.
+        replace(
+            _STYLES,
+            name="style_paper",
+            channels=32,
+            normalization="batch",
+            loss={**_STYLES.loss, "style:block4_conv3": 1.0},
+            steps=40_000,
+            epoch_steps=1000,
+            batch_size=4,
+            style_size=256,
+            patch_size=256,
+            learning_rate=1e-3,
+            warmup=0,
+            decay="constant",
+            ema=0.0,
+        ),
     )
 }
 

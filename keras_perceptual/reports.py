@@ -20,7 +20,7 @@ __all__ = ["Reporter", "models"]
 
 
 def models() -> str:
-    """Returns the table of the models that ship: scale, parameters, size, numbers."""
+    """Returns the table of the models that ship, and the styles."""
     lines = [f"{'model':20} scale  parameters  {'size':>7}  Set5 PSNR / SSIM / LPIPS"]
     for name in zoo.names():
         card = zoo.card(name)
@@ -30,6 +30,8 @@ def models() -> str:
             f"{name:20} x{card['scale']:<5} {card['parameters']:>10,}  {size:>4.1f} MB  "
             f"{numbers['psnr_y']:.2f} / {numbers['ssim_y']:.4f} / {numbers['lpips']:.4f}"
         )
+    if zoo.styles():
+        lines += ["", "styles: " + ", ".join(zoo.styles())]
     return "\n".join(lines)
 
 

@@ -9,14 +9,44 @@ import keras
 import tensorflow as tf
 
 from keras_perceptual.layers import HistogramMatching
+from keras_perceptual.normalization import given_statistics, recorded_statistics
 from keras_perceptual.transparency import CELL, LEVELS
 
-__all__ = ["serve_bytes", "serving_default", "upscale"]
+__all__ = ["paint", "serve_bytes", "serving_default", "tile", "upscale"]
 
 
 def upscale(generator: keras.Model) -> Callable[[Any], dict[str, Any]]:
     """Returns `lr` float32 `[N, H, W, 3]` -> `sr` float32, the bare generator."""
     return lambda lr: {"sr": generator(lr)}
+
+
+def paint(generator: keras.Model) -> Callable[..., dict[str, Any]]:
+    """Returns `lr`, `style` -> `sr`, `statistics`: a style generator that tells what it measured.
+
+    `lr` is float32 `[N, H, W, 3]`, parts of one image; `style` float32 `[1, styles]`, missing
+    where there is one; `statistics` float32 `[K]`, as `tile` takes them.
+    """
+
+    def painted(*inputs: Any) -> dict[str, Any]:
+        with recorded_statistics() as record:
+            sr = generator(_one_or_all(inputs))
+        return {"sr": sr, "statistics": tf.concat(record, axis=0)}
+
+    return painted
+
+
+def tile(generator: keras.Model) -> Callable[..., dict[str, Any]]:
+    """Returns `lr`, `style`, `statistics` -> `sr`: a part of an image that was measured before."""
+
+    def painted(*inputs: Any) -> dict[str, Any]:
+        with given_statistics(inputs[-1]):
+            return {"sr": generator(_one_or_all(inputs[:-1]))}
+
+    return painted
+
+
+def _one_or_all(inputs: tuple) -> Any:
+    return list(inputs) if len(inputs) > 1 else inputs[0]
 
 
 def serving_default(

@@ -1,4 +1,4 @@
-"""Training: `PerceptualTrainer`, and `train`, which makes or goes on with a run."""
+"""Training: `train`, which makes a run, and `resume`, which goes on with one."""
 
 from __future__ import annotations
 
@@ -9,116 +9,54 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 import keras_perceptual
-from keras_perceptual import adversary, callbacks, generators, images, loss_network, zoo
-from keras_perceptual.dataset import Patches, split
+from keras_perceptual import callbacks, generators, images, loss_network, zoo
+from keras_perceptual.dataset import Patches, painting, split, with_styles
 from keras_perceptual.errors import first_line
 from keras_perceptual.losses import PerceptualLoss
+from keras_perceptual.normalization import InstanceNormalization
 from keras_perceptual.recipes import Recipe
+from keras_perceptual.trainer import PerceptualTrainer
 
-__all__ = ["PerceptualTrainer", "TrainingError", "load_generator", "resume", "train"]
+__all__ = [
+    "PerceptualTrainer",
+    "Sources",
+    "TrainingError",
+    "build_loss",
+    "load_generator",
+    "resume",
+    "train",
+    "transfer",
+]
 
 logger = logging.getLogger(__name__)
 TrainingError = callbacks.TrainingError
 
 
-class PerceptualTrainer(keras.Model):
-    """Trains a generator against a perceptual loss, with `compile` and `fit`.
-
-    Metrics are `loss` and one per term of the loss, unweighted, under the term's name.
-
-    Args:
-        generator: a model from `lr` to `sr`, both RGB in 0..255.
-        loss: what to minimise, with its loss network.
-        adversarial: weight of the generator's loss against a discriminator that learns beside
-            it; none at 0.
-        fixed_statistics: whether batch normalisation keeps the statistics it has.
-    """
-
-    def __init__(
-        self,
-        generator: keras.Model,
-        loss: PerceptualLoss,
-        adversarial: float = 0.0,
-        fixed_statistics: bool = False,
-    ) -> None:
-        super().__init__(name="perceptual_trainer")
-        self.generator = generator
-        self.perceptual_loss = loss
-        self.adversarial = adversarial
-        self.fixed_statistics = fixed_statistics
-        names = list(loss.weights)
-        if adversarial:
-            self.discriminator = adversary.discriminator()
-            names += ["adversarial", "discriminator"]
-        self.term_metrics = {n: keras.metrics.Mean(_metric_name(n)) for n in names}
-
-    def call(self, lr, training=False):
-        return self.generator(lr, training=training and not self.fixed_statistics)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the weighted loss of `y_pred` (sr) against `y` (hr), and records its terms."""
-        terms = self.perceptual_loss(y, y_pred)
-        total = self.perceptual_loss.total(terms)
-        if self.adversarial:
-            fooling, telling = adversary.versus(self.discriminator, y, y_pred)
-            terms.update(adversarial=fooling, discriminator=telling)
-            total += self.adversarial * fooling + telling
-        for name, value in terms.items():
-            self.term_metrics[name].update_state(value)
-        return total
-
-    if keras.backend.backend() == "tensorflow":
-
-        def train_step(self, data):
-            """One step of gradient descent on a batch of (lr, hr)."""
-            import tensorflow as tf
-
-            lr, hr, _ = keras.utils.unpack_x_y_sample_weight(data)
-            with tf.GradientTape() as tape:
-                sr = self(lr, training=True)
-                loss = self.compute_loss(lr, hr, sr)
-                scaled = self.optimizer.scale_loss(loss)
-            gradients = tape.gradient(scaled, self.trainable_variables)
-            self.optimizer.apply(gradients, self.trainable_variables)
-            for metric in self.metrics:
-                if metric.name == "loss":
-                    metric.update_state(loss)
-            return self.get_metrics_result()
-
-    @property
-    def step(self) -> int:
-        """Number of optimiser steps made."""
-        return int(ops.convert_to_numpy(self.optimizer.iterations))
-
-    def averaged_weights(self) -> list[np.ndarray]:
-        """Returns the generator's weights, moving averages where the optimiser keeps them."""
-        if not self.optimizer.use_ema or not self.step:
-            return self.generator.get_weights()
-        latest = self.get_weights()
-        self.optimizer.finalize_variable_values(self.trainable_variables)
-        averaged = self.generator.get_weights()
-        self.set_weights(latest)
-        return averaged
-
-
-def _metric_name(term: str) -> str:
-    return term.replace(":", "_")
-
-
 @dataclass(frozen=True)
 class Sources:
-    """Where a run's photographs and weights come from; kept in its recipe.json."""
+    """Where a run's photographs, paintings and weights come from; kept in its recipe.json.
+
+    Args:
+        data: folder of photographs to train on.
+        loss_network: as `loss_network.load` takes it.
+        vgg_weights: the same.
+        workers: threads that decode.
+        styles: files of style images, for a style generator; one style each.
+        samples: folder of photographs to validate on; by default some of `data` are set aside.
+    """
 
     data: str
     loss_network: str = "auto"
     vgg_weights: str | None = None
     workers: int = 2
+    styles: tuple[str, ...] = ()
+    samples: str | None = None
 
 
 def train(recipe: Recipe, sources: Sources, out: Path) -> dict:
@@ -163,9 +101,12 @@ def resume(out: Path) -> dict:
 
 
 def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -> dict:
+    config = _config(recipe, sources)
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(recipe.precision)
     training_paths, validation_paths = split(images.list_images(sources.data))
+    if sources.samples:
+        validation_paths = images.list_images(sources.samples)
     patches = Patches(
         training_paths,
         batch_size=recipe.batch_size,
@@ -177,8 +118,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
         workers=sources.workers,
     )
     checkpoint = out / "checkpoint.weights.h5"
-    loss = _loss(recipe, sources)
-    config = {"scale": recipe.scale, "channels": recipe.channels, "blocks": recipe.blocks}
+    loss = build_loss(recipe, sources)
     generator = generators.build(recipe.generator, **config)
     if recipe.start and not checkpoint.exists():
         transfer(load_generator(recipe.start), generator)
@@ -190,7 +130,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
         # XLA's convolutions are several times slower than oneDNN's on a CPU.
         jit_compile=keras.backend.backend() == "jax",
     )
-    trainer.build((None, None, None, 3))
+    trainer.build()
     trainer.optimizer.build(trainer.trainable_variables)
 
     # What is validated and saved: the average of the weights, in float32 whatever the precision.
@@ -217,7 +157,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     history = callbacks.History(out / "history.csv", keep=done)
     if done < recipe.steps:
         trainer.fit(
-            patches.batches(done),
+            with_styles(patches.batches(done), len(sources.styles), recipe.seed, done),
             steps_per_epoch=min(recipe.epoch_steps, recipe.steps),
             initial_epoch=done // recipe.epoch_steps,
             epochs=math.ceil(recipe.steps / recipe.epoch_steps),
@@ -226,9 +166,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
             callbacks=[
                 callbacks.Guard(recipe.steps, checkpoint),
                 callbacks.Progress(done, recipe.steps),
-                callbacks.Validation(
-                    validation_paths, result, recipe.scale, recipe.blur, out, checkpoint
-                ),
+                _validation(recipe, sources, validation_paths, result, loss, out, checkpoint),
                 history,
                 callbacks.Checkpoint(checkpoint, result, out / "model.keras"),
             ],
@@ -238,15 +176,54 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     return history.rows[-1]
 
 
-def _loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
-    """Builds the recipe's loss, less what the loss network that could be had has no layer for."""
+def _config(recipe: Recipe, sources: Sources) -> dict[str, Any]:
+    """Returns what the recipe's generator is built with."""
+    config = {"scale": recipe.scale, "channels": recipe.channels, "blocks": recipe.blocks}
+    if recipe.generator != "style":
+        if sources.styles:
+            raise TrainingError(f"{recipe.name}: takes no style image; --recipe style does")
+        return config
+    if not sources.styles:
+        raise TrainingError(f"{recipe.name}: expected a style image: --style painting.jpg")
+    return {**config, "styles": len(sources.styles), "normalization": recipe.normalization}
+
+
+def _validation(
+    recipe: Recipe,
+    sources: Sources,
+    paths: list[Path],
+    result: keras.Model,
+    loss: PerceptualLoss,
+    out: Path,
+    checkpoint: Path,
+) -> keras.callbacks.Callback:
+    if sources.styles:
+        names = [Path(style).stem for style in sources.styles]
+        return callbacks.StyleValidation(paths, result, loss, names, out, checkpoint)
+    return callbacks.Validation(paths, result, recipe.scale, recipe.blur, out, checkpoint)
+
+
+def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
+    """Builds a recipe's loss.
+
+    Features that the loss network has no layer for are left out: the distilled one stands in for
+    VGG16 in super-resolution. It has no layers that carry a style.
+    """
     weights = {n: w for n, w in recipe.loss.items() if n != "adversarial"}
     layers = {n: n.partition(":")[2] for n in weights if ":" in n}
     if not layers:
         return PerceptualLoss(weights, recipe.scale)
-    network = loss_network.load(sources.loss_network, tuple(layers.values()), sources.vgg_weights)
-    weights = {n: w for n, w in weights.items() if layers.get(n) in (None, *network.output)}
-    return PerceptualLoss(weights, recipe.scale, network)
+    kind = "vgg16" if sources.styles and sources.loss_network == "auto" else sources.loss_network
+    network = loss_network.load(kind, tuple(layers.values()), sources.vgg_weights)
+    missing = {n for n, layer in layers.items() if layer not in network.output}
+    if any(name.startswith("style:") for name in missing):
+        raise loss_network.LossNetworkError(
+            f"the {network.name} loss network has no {', '.join(sorted(missing))}: style needs "
+            f"VGG16's weights; {loss_network.WAYS_OUT}"
+        )
+    paintings = [painting(style, recipe.style_size) for style in sources.styles]
+    weights = {n: w for n, w in weights.items() if n not in missing}
+    return PerceptualLoss(weights, recipe.scale, network, paintings)
 
 
 def _about(trainer: PerceptualTrainer) -> dict:
@@ -286,24 +263,37 @@ def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
 
 
 def load_generator(name: str) -> keras.Model:
-    """Loads a generator by the name of a shipped model or the path of a `.keras` file.
+    """Loads a generator.
+
+    Args:
+        name: of a shipped model or style, or the path of a `.keras` file, with `#2` behind it for
+            the second style of several.
 
     Raises:
-        ZooError: if it is neither, or the file cannot be loaded.
+        ZooError: if it is neither, the file cannot be loaded, or there is no such style.
     """
-    path = Path(name)
+    styled = name in zoo.styles() or "#" in name
+    path, number = zoo.find_style(name) if styled else (Path(name), 0)
     if path.suffix != ".keras":
-        path = zoo.folder(name) / "model.keras"
+        path = (path if styled else zoo.folder(name)) / "model.keras"
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        generator = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, h5py and Keras each raise their own
         raise zoo.ZooError(
             f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
         ) from None
+    if styled and len(generator.inputs) > 1:
+        styles = generator.inputs[1].shape[1]
+        if number >= styles:
+            raise zoo.ZooError(f"{name}: expected a style up to #{styles}")
+        return generators.in_style(generator, np.eye(styles)[number])
+    return generator
 
 
 def transfer(source: keras.Model, target: keras.Model) -> list[str]:
     """Copies weights from layer to layer of the same name and shapes.
+
+    Instance normalisations of another number of styles get the mean of the source's.
 
     Args:
         source: where from.
@@ -321,9 +311,13 @@ def transfer(source: keras.Model, target: keras.Model) -> list[str]:
             weights = source.get_layer(layer.name).get_weights()
         except ValueError:
             continue
+        if isinstance(layer, InstanceNormalization) and len(weights[0]) != layer.styles:
+            weights = [np.repeat(w.mean(0, keepdims=True), layer.styles, 0) for w in weights]
         if weights and [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
             layer.set_weights(weights)
             copied.append(layer.name)
     if not copied:
-        raise zoo.ZooError(f"no layer of {source.name} fits {target.name}")
+        raise zoo.ZooError(
+            f"no layer of {source.name} fits {target.name}; another --start, or an empty one, may"
+        )
     return copied

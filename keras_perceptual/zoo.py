@@ -9,7 +9,16 @@ import json
 import math
 from pathlib import Path
 
-__all__ = ["ZooError", "card", "default_models", "folder", "names"]
+__all__ = [
+    "ZooError",
+    "card",
+    "default_models",
+    "find_style",
+    "folder",
+    "names",
+    "short_name",
+    "styles",
+]
 
 _ROOT = Path(__file__).parent / "zoo"
 
@@ -44,6 +53,43 @@ def names(scale: int | None = None) -> list[str]:
     paths = sorted(_ROOT.glob("*/card.json"))
     cards = {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}
     return [n for n, c in cards.items() if "scale" in c and scale in (None, c["scale"])]
+
+
+def styles() -> dict[str, tuple[str, int]]:
+    """Returns the shipped styles by name: the model that paints each, and its number there."""
+    found = {}
+    for path in sorted(_ROOT.glob("*/card.json")):
+        for number, style in enumerate(json.loads(path.read_text("utf-8")).get("styles", {})):
+            found[style] = path.parent.name, number
+    return found
+
+
+def find_style(style: str) -> tuple[Path, int]:
+    """Returns the model that paints a style, and the style's number in it, from 0.
+
+    Args:
+        style: name of a shipped style, or the path of a model, with `#2` behind it for the
+            second of its styles.
+
+    Raises:
+        ZooError: if it is neither.
+    """
+    if style in styles():
+        model, number = styles()[style]
+        return folder(model), number
+    path, mark, count = style.rpartition("#")
+    if mark and count.isdecimal() and int(count):
+        return Path(path), int(count) - 1
+    if not Path(style).suffix and not Path(style).exists():
+        raise ZooError(f"expected a style of {sorted(styles())}, received {style!r}")
+    return Path(style), 0
+
+
+def short_name(model: str) -> str:
+    """Returns a name for files made by a model or a style: `sea` of runs/sea.keras."""
+    path, _, number = model.partition("#")
+    stem = Path(path).stem if Path(path).suffix in (".keras", ".tflite") else Path(path).name
+    return "-".join(filter(None, [stem, number]))
 
 
 def default_models(scale: float) -> list[str]:

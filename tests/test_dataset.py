@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_perceptual import images
-from keras_perceptual.dataset import DataError, Patches, split
+from keras_perceptual.dataset import DataError, Patches, painting, split, with_styles
 from keras_perceptual.resampling import degrade
 
 
@@ -132,3 +132,25 @@ def test_split(tmp_path):
     assert split(paths) == (training, validation)
     assert [len(part) for part in split(paths[:4])] == [3, 1]
     assert split(paths[:1]) == (paths[:1], paths[:1])
+
+
+def test_a_painting_gets_the_area_asked_for(tmp_path, rng):
+    pixels = rng.integers(0, 256, (50, 200, 3), dtype=np.uint8)
+    images.write(tmp_path / "wide.png", images.Picture(pixels))
+    resized = painting(tmp_path / "wide.png", 60)
+    assert resized.shape == (30, 120, 3)
+    assert resized.dtype == np.float32
+
+
+def test_styles_are_drawn_evenly_and_the_same_again(folder):
+    def chosen(start, count, styles=4):
+        batches = with_styles(_patches(folder).batches(start), styles, 1, start)
+        return [x[1] for x, _ in itertools.islice(batches, count)]
+
+    drawn = np.concatenate(chosen(0, 40))
+    assert drawn.shape == (120, 4)
+    assert np.array_equal(drawn.sum(1), np.ones(120))
+    assert drawn.sum(0).min() >= 20
+    assert np.array_equal(chosen(7, 2), chosen(0, 9)[7:])
+    lr, _ = next(with_styles(_patches(folder).batches(), 1, 1, 0))
+    assert isinstance(lr, np.ndarray)  # one style needs no word

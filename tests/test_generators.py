@@ -14,14 +14,14 @@ SMALL = {
     "srcnn": {"channels": 8, "blocks": 1},
     "subpixel": {"channels": 8, "blocks": 2},
 }
-CASES = [(name, scale) for name in generators.GENERATORS for scale in (2, 4, 8)]
+CASES = [(name, scale) for name in SMALL for scale in (2, 4, 8)] + [("style", 1)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-x{case[1]}")
 def generator(request):
     name, scale = request.param
     keras.utils.set_random_seed(0)
-    return generators.build(name, scale=scale, **SMALL[name]), scale
+    return generators.build(name, scale=scale, **SMALL.get(name, {"channels": 4})), scale
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 13), (24, 16)])
@@ -53,8 +53,9 @@ def test_gradients_reach_every_weight(generator, rng):
     gradients = tape.gradient(loss, model.trainable_variables)
     for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None, weight.path
-        # A bias before a batch normalisation is taken out again by it.
-        if not ("johnson" in model.name and weight.path.endswith("bias")):
+        # A bias before a normalisation is taken out again by it.
+        normalised = "johnson" in model.name or model.name == "style"
+        if not (normalised and weight.path.endswith("bias")):
             assert np.abs(gradient).max() > 0, weight.path
 
 
@@ -71,6 +72,24 @@ def test_every_layer_has_a_name_of_its_own(generator):
         ("johnson", {}, 15616 + 8 * 36928 + 2 * 36928 + 15555 + 11 * 256),
         ("johnson", {"scale": 8}, 15616 + 8 * 36928 + 3 * 36928 + 15555 + 12 * 256),
         ("srcnn", {}, 5248 + 51232 + 801),  # 9-5-5 of the paper, with biases
+        # The paper's table 1: 1.68 M of which 1.67 M in convolutions.
+        (
+            "style",
+            {"normalization": "batch"},
+            7808
+            + 18496
+            + 73856
+            + 10 * 147584
+            + 73792
+            + 18464
+            + 7779
+            + 4 * (32 + 64 + 128 + 10 * 128 + 64 + 32),
+        ),
+        (
+            "style",
+            {"styles": 2, "channels": 8, "blocks": 0},
+            1952 + 1168 + 4640 + 4624 + 1160 + 1947 + 2 * 2 * (8 + 16 + 32 + 16 + 8),
+        ),
         ("subpixel", {}, 1344 + 14 * 20784 + 48 * (9 * 48 + 1)),
         ("subpixel", {"scale": 2, "channels": 64, "blocks": 4}, 1792 + 8 * 36928 + 12 * 577),
     ],
@@ -135,3 +154,55 @@ def test_multiply_adds_of_johnson():
 def test_multiply_adds_of_srcnn():
     expected = 16 * (81 * 8 + 25 * 8 * 4 + 25 * 4) * 6 * 7  # all at HR size
     assert generators.multiply_adds(generators.srcnn(4, channels=8), 6, 7) == expected
+
+
+@pytest.mark.parametrize("normalization", ["instance", "batch"])
+def test_style_gives_back_any_size(rng, normalization):
+    model = generators.style(channels=2, blocks=2, normalization=normalization)
+    for height, width in [(1, 1), (2, 41), (16, 16), (17, 18), (19, 63)]:
+        lr = rng.uniform(0, 255, (1, height, width, 3)).astype(np.float32)
+        sr = np.asarray(model(lr))
+        assert sr.shape == lr.shape
+        assert sr.min() >= -22.5
+        assert sr.max() <= 277.5
+
+
+def test_style_moves_with_the_image(rng):
+    """By four pixels at a time, once statistics are given: tiles fit together."""
+    model = generators.style(channels=4, blocks=1, normalization="batch")
+    lr = rng.uniform(0, 255, (1, 120, 120, 3)).astype(np.float32)
+    whole, part = np.asarray(model(lr)), np.asarray(model(lr[:, 8:, 12:]))
+    np.testing.assert_allclose(part[:, 40:-40, 40:-40], whole[:, 48:-40, 52:-40], atol=1e-2)
+
+
+def test_style_of_several_paints_as_the_one_made_of_it(rng):
+    keras.utils.set_random_seed(0)
+    model = generators.style(channels=4, blocks=1, styles=3)
+    for layer in model.layers:
+        if layer.name.endswith("_norm"):
+            layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    lr = rng.uniform(0, 255, (2, 20, 24, 3)).astype(np.float32)
+    weights = [0.2, 0.0, 0.8]
+    one = generators.in_style(model, weights)
+    expected = np.asarray(model([lr, np.float32([weights, weights])]))
+    np.testing.assert_allclose(np.asarray(one(lr)), expected, atol=1e-2)
+    assert len(one.inputs) == 1
+    with pytest.raises(ValueError, match="expected 3 style weights, received 2"):
+        generators.in_style(model, [1, 0])
+
+
+def test_style_upsamples_without_a_checkerboard():
+    """A flat image stays flat wherever its borders are not seen."""
+    keras.utils.set_random_seed(0)
+    model = generators.style(channels=4, blocks=1, normalization="batch")
+    sr = np.asarray(model(np.full((1, 96, 96, 3), 90, np.float32)))[0, 32:-32, 32:-32]
+    assert np.ptp(sr, axis=(0, 1)).max() < 1e-2
+
+
+def test_style_refuses_what_it_cannot_be():
+    with pytest.raises(ValueError, match="scale of 1"):
+        generators.style(2)
+    with pytest.raises(ValueError, match="instance or batch"):
+        generators.style(normalization="layer")
+    with pytest.raises(ValueError, match="one style, or more in instance"):
+        generators.style(styles=2, normalization="batch")

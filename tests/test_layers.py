@@ -6,8 +6,16 @@ import keras
 import numpy as np
 import pytest
 
-from keras_perceptual.layers import BicubicUpsampling, DepthToSpace, HistogramMatching, Luma
+from keras_perceptual.layers import (
+    BicubicUpsampling,
+    Crop,
+    DepthToSpace,
+    HistogramMatching,
+    Luma,
+    ReflectionPadding,
+)
 from keras_perceptual.metrics import luma
+from keras_perceptual.normalization import InstanceNormalization
 from keras_perceptual.postprocess import match_histograms
 from keras_perceptual.resampling import imresize
 
@@ -92,10 +100,32 @@ def test_layer_is_part_of_a_model_that_loads_in_safe_mode(tmp_path, rng):
 
 
 def test_group_normalization_stands_in_for_instance_normalization():
-    """For the style networks to come: what tensorflow-addons gave is in Keras."""
+    """What tensorflow-addons gave is in Keras, and in the layer of the style networks."""
+    ours = InstanceNormalization(epsilon=float(ADDONS["epsilon"]))
+    ours.build(ADDONS["features"].shape)
+    ours.set_weights([ADDONS["gamma"][None], ADDONS["beta"][None]])
+    np.testing.assert_allclose(
+        ours(ADDONS["features"]), ADDONS["instance_normalization"], atol=1e-5
+    )
     layer = keras.layers.GroupNormalization(groups=-1, epsilon=float(ADDONS["epsilon"]))
     layer.build(ADDONS["features"].shape)
     layer.set_weights([ADDONS["gamma"], ADDONS["beta"]])
     np.testing.assert_allclose(
         layer(ADDONS["features"]), ADDONS["instance_normalization"], atol=1e-5
     )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 41), (64, 30)])
+@pytest.mark.parametrize("multiple", [1, 4])
+def test_reflection_padding_is_numpys(rng, size, multiple):
+    image = rng.uniform(0, 255, (2, *size, 3)).astype(np.float32)
+    padded = np.asarray(ReflectionPadding(8, multiple)(image))
+    more = [(8, 8 + -side % multiple) for side in size]
+    assert np.array_equal(padded, np.pad(image, ((0, 0), *more, (0, 0)), "reflect"))
+    symbolic = ReflectionPadding(8, multiple)(keras.Input((*size, 3)))
+    assert symbolic.shape[1:] == padded.shape[1:]
+
+
+def test_crop_cuts_to_the_size_of_another(rng):
+    image = rng.uniform(0, 255, (1, 8, 9, 3)).astype(np.float32)
+    assert np.array_equal(Crop()(image, np.zeros((1, 5, 7, 1))), image[:, :5, :7])

@@ -24,6 +24,41 @@ def test_feature_reconstruction_is_the_mean_over_the_batch():
     assert float(losses.feature_reconstruction(hr, sr)) == (1 + 9) / 2
 
 
+def test_gram_matrix_by_hand():
+    features = _f(1, 2, 3, 4, shape=(1, 1, 2, 2))  # pixels (1, 2) and (3, 4)
+    expected = np.array([[1 + 9, 2 + 12], [2 + 12, 4 + 16]]) / (2 * 1 * 2)
+    assert np.array_equal(losses.gram_matrix(features), expected[None])
+
+
+def test_style_reconstruction_by_hand():
+    gram = _f(2, 0, 0, 2, shape=(1, 2, 2))
+    features = _f(1, 2, 3, 4, shape=(1, 1, 2, 2))
+    off = (2.5 - 2) ** 2 + 2 * 3.5**2 + (5 - 2) ** 2
+    assert float(losses.style_reconstruction(gram, features)) == off / 8
+    # Nothing is as far as the painting is large; the painting's own features are at 0, turned too.
+    assert float(losses.style_reconstruction(gram, features * 0)) == 1
+    own = losses.gram_matrix(features)
+    assert float(losses.style_reconstruction(own, features[:, :, ::-1])) == 0
+
+
+def test_perceptual_loss_takes_each_image_to_its_painting(rng):
+    rgb = keras.Input((None, None, 3))
+    network = keras.Model(rgb, {"c": keras.layers.Conv2D(4, 1)(rgb)})
+    paintings = [rng.uniform(0, 255, (9, 7, 3)), rng.uniform(0, 99, (5, 8, 3))]
+    loss = losses.PerceptualLoss({"style:c": 2.0}, 1, network, paintings)
+    sr = np.stack([p[:5, :7] for p in paintings]).astype(np.float32)
+    grams = np.asarray(losses.gram_matrix(network(sr)["c"]))
+    each = []
+    for image, painting in enumerate((1, 0)):
+        target = np.asarray(losses.gram_matrix(network(paintings[painting][None])["c"]))[0]
+        each.append(((grams[image] - target) ** 2).sum() / (target**2).sum())
+    terms = loss(None, sr, np.eye(2, dtype="f")[[1, 0]])
+    assert float(terms["style:c"]) == pytest.approx(np.mean(each), rel=1e-4)
+    assert float(loss.total(terms)) == pytest.approx(2 * np.mean(each), rel=1e-4)
+    with pytest.raises(ValueError, match="style:c"):
+        losses.PerceptualLoss({"style:c": 1.0}, 1, network)  # no painting
+
+
 def test_pixel_losses_by_hand():
     hr = _f(0, 0, 0, 10, 10, 10, shape=(1, 1, 2, 3))
     sr = _f(3, 0, 0, 10, 6, 10, shape=(1, 1, 2, 3))

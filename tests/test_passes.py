@@ -32,9 +32,11 @@ class Fake:
         return mean.repeat(self.scale, 1).repeat(self.scale, 2).astype(np.float32)
 
 
-@pytest.mark.parametrize("reach", [0, 3, 20])
+@pytest.mark.parametrize("reach", [0, 3, 20, 60])
 def test_reach_is_measured(reach):
-    assert Pass(Fake(reach), "fake").reach == reach + 2
+    measured = Pass(Fake(reach), "fake").reach
+    assert reach + 2 <= measured < reach + 2 + passes.ALIGNED
+    assert measured % passes.ALIGNED == 0
 
 
 def test_what_sees_everything_is_not_cut():

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from keras_perceptual import generators, recipes, training, zoo
+from keras_perceptual.loss_network import LossNetworkError
 from keras_perceptual.losses import PerceptualLoss
 
 from .conftest import ROOT, SAMPLES
@@ -261,6 +262,63 @@ def test_default_recipe_is_the_shipped_one():
     for bad in ({"steps": 0}, {"ema": 1.0}, {"shrink": 0.0}, {"decay": "step"}):
         with pytest.raises(ValueError, match="expected"):
             recipes.get("x4-pixel", **bad)
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory):
+    """Weights of VGG16's first three blocks, random."""
+    keras.utils.set_random_seed(0)
+    full = keras.applications.VGG16(weights=None, include_top=False)
+    arrays = {}
+    for layer in full.layers:
+        if layer.name.startswith(("block1_conv", "block2_conv", "block3_conv")):
+            arrays[f"{layer.name}_kernel"], arrays[f"{layer.name}_bias"] = layer.get_weights()
+    path = tmp_path_factory.mktemp("vgg") / "vgg.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("styles", [1, 2])
+def test_a_style_run_makes_a_model_and_goes_on(vgg, tmp_path, run_script, styles):
+    paintings = [SAMPLES / "HR" / name for name in ("chelsea.png", "rocket.png")][:styles]
+    run = tmp_path / "run"
+    done = run_script(
+        "train.py", "--style", *paintings, "--data", SAMPLES / "HR", "--samples", SAMPLES / "HR",
+        "--vgg-weights", vgg, "--out", run, "--channels", 4, "--blocks", 1, "--steps", 4,
+        "--epoch-steps", 2, "--batch-size", 2, "--patch-size", 64, "--style-size", 64,
+        "--start", "",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "val_loss" in done.stdout
+    history = _history(run)
+    assert [row["step"] for row in history] == [2, 4]
+    assert {"style_block3_conv3", "feature_block2_conv2", "total_variation"} < set(history[0])
+    assert (run / "samples" / "000004.png").stat().st_size > 1000
+    model = training.load_generator(str(run / "model.keras"))
+    assert len(model.inputs) == (2 if styles > 1 else 1)
+    assert training.resume(run)["step"] == 4
+
+
+def test_a_new_style_starts_from_the_mean_of_others():
+    several = generators.style(channels=4, blocks=1, styles=3)
+    for layer in several.layers:
+        if layer.name.endswith("_norm"):
+            layer.set_weights([np.arange(w.size).reshape(w.shape) for w in layer.get_weights()])
+    one = generators.style(channels=4, blocks=1)
+    assert "head_norm" in training.transfer(several, one)
+    gamma, _ = one.get_layer("head_norm").get_weights()
+    assert gamma.tolist() == [[4, 5, 6, 7]]
+
+
+def test_style_needs_paintings_and_vgg16(tmp_path, sources):
+    with pytest.raises(training.TrainingError, match="expected a style image"):
+        training.train(recipes.get("style"), sources, tmp_path / "a")
+    painting = str(SAMPLES / "HR" / "chelsea.png")
+    styled = training.Sources(sources.data, "distilled", styles=(painting,))
+    with pytest.raises(LossNetworkError, match="style needs VGG16's weights"):
+        training.train(recipes.get("style"), styled, tmp_path / "b")
+    with pytest.raises(training.TrainingError, match="takes no style image"):
+        training.train(recipes.get("x4-pixel"), styled, tmp_path / "c")
 
 
 @pytest.mark.parametrize("fixed", [False, True])

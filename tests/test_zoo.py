@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from keras_perceptual import Upscaler, evaluation, recipes, training, zoo
+from keras_perceptual import Stylizer, Upscaler, evaluation, images, recipes, training, zoo
 from keras_perceptual.lpips import LPIPS
+from keras_perceptual.metrics import luma
 
 from .conftest import ROOT, SAMPLES
 
@@ -66,3 +68,43 @@ def test_readme_has_the_numbers_of_the_card(name):
         numbers = card["numbers"][folder]
         rest = [f"{numbers[metric]:.4f}".lstrip("0") for metric in ("ssim_y", "lpips")]
         assert " / ".join([f"{numbers['psnr_y']:.2f}", *rest]) in row
+
+
+STYLES = zoo.styles()
+
+
+@pytest.mark.parametrize("model", sorted({model for model, _ in STYLES.values()}))
+def test_card_of_styles(model):
+    card, folder = zoo.card(model), zoo.folder(model)
+    assert card["name"] == model
+    assert card["sha256"] == {
+        file: evaluation.sha256(folder / file) for file in ("model.keras", "model.tflite")
+    }
+    assert recipes.Recipe(**card["recipe"]).name in recipes.RECIPES
+    assert training.load_generator(model).count_params() == card["parameters"] <= 1_700_000
+    assert "/tmp" not in json.dumps(card)
+    assert "/work" not in json.dumps(card)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_losses_of_the_card_can_be_had_again(data, style):
+    card = zoo.card(STYLES[style][0])
+    painting = str(data("styles") / card["styles"][style]["painting"])
+    weights = str(data("vgg16/vgg16_keras_blocks1-3.npz"))
+    sources = training.Sources("", "vgg16", weights, styles=(painting,))
+    loss = training.build_loss(recipes.Recipe(**card["recipe"]), sources)
+    path = images.list_images(data("content"))[0]  # one is enough, and quick
+    rows = evaluation.style_losses(
+        Stylizer(style).stylize, {path.stem: images.read(path).pixels}, loss
+    )
+    expected = card["styles"][style]["losses"][path.stem]
+    assert rows[path.stem] == {name: pytest.approx(v, rel=0.02) for name, v in expected.items()}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_changes_a_photograph_but_not_beyond_recognition(style):
+    photograph = images.read(SAMPLES / "HR" / "coffee.png").pixels
+    painted = Stylizer(style).stylize(photograph)
+    assert np.abs(painted.astype(float) - photograph).mean() > 15
+    edges = [np.abs(np.diff(luma(each), axis=0)).ravel() for each in (photograph, painted)]
+    assert np.corrcoef(*edges)[0, 1] > 0.2

@@ -1,4 +1,5 @@
 """Makes a run of train.py a shipped model: python tools/ship.py RUN NAME --sets DIR... --lpips FILE
+or, for styles, RUN NAME --photographs DIR --vgg-weights FILE
 
 Writes keras_perceptual/zoo/NAME with model.keras, model.tflite and card.json, whose numbers are
 measured on the .tflite file as it ships.
@@ -18,19 +19,22 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from keras_perceptual import images, training, zoo
-from keras_perceptual.evaluation import benchmark, sha256
+from keras_perceptual.evaluation import benchmark, sha256, style_losses
 from keras_perceptual.exporting import to_tflite
 from keras_perceptual.inference import Upscaler
 from keras_perceptual.lpips import LPIPS
-from keras_perceptual.recipes import get
+from keras_perceptual.recipes import Recipe, get
+from keras_perceptual.stylizing import Stylizer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
-    parser.add_argument("--sets", nargs="+", type=Path, required=True, help="folders with HR/")
+    parser.add_argument("--sets", nargs="+", type=Path, default=(), help="folders with HR/")
     parser.add_argument("--lpips", help="LPIPS weights")
+    parser.add_argument("--photographs", type=Path, help="folder that styles are judged on")
+    parser.add_argument("--vgg-weights", help="VGG16's weights, that styles are judged by")
     parser.add_argument(
         "--data",
         default="BSDS500 train and test, T91, 100 COCO and 1000 ImageNet photographs",
@@ -44,25 +48,17 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with images.atomic_path(folder / "model.keras") as beside:
         shutil.copyfile(arguments.run / "model.keras", beside)
+    styles = run["sources"].get("styles", ())
     with images.atomic_path(folder / "model.tflite") as beside:
-        beside.write_bytes(to_tflite(training.load_generator(str(folder / "model.keras"))))
+        generator = training.load_generator(str(folder / "model.keras"))
+        beside.write_bytes(to_tflite(generator, histogram_match=not styles))
 
     recipe = run["recipe"]
-    lpips = LPIPS(arguments.lpips) if arguments.lpips else None
-    upscaler = Upscaler(folder / "model.tflite", histogram_match=False)
-    matched = Upscaler(folder / "model.tflite", histogram_match=True)
+    measured = _styles(arguments, folder, run) if styles else _scores(arguments, folder, recipe)
     card = {
         "name": arguments.name,
-        "scale": recipe["scale"],
         "parameters": run["parameters"],
-        "numbers": {
-            each.name: benchmark(upscaler.upscale, each, recipe["scale"], lpips)
-            for each in arguments.sets
-        },
-        "numbers_histogram_matched": {
-            each.name: benchmark(matched.upscale, each, recipe["scale"], lpips)
-            for each in arguments.sets
-        },
+        **measured,
         "recipe": {**recipe, "start": _started(recipe["start"], arguments.name)},
         "data": {"what": arguments.data, **run["photographs"]},
         "loss_network": run["loss_network"],
@@ -75,7 +71,39 @@ def main() -> None:
     }
     with images.atomic_path(folder / "card.json") as beside:
         beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
-    print(json.dumps({k: card[k] for k in ("numbers", "numbers_histogram_matched")}, indent=2))
+    print(json.dumps(measured, indent=2))
+
+
+def _scores(arguments: argparse.Namespace, folder: Path, recipe: dict) -> dict:
+    """Returns what the card of a model that enlarges says of it."""
+    scale = recipe["scale"]
+    lpips = LPIPS(arguments.lpips) if arguments.lpips else None
+    plain, matched = (
+        Upscaler(folder / "model.tflite", histogram_match=match).upscale for match in (False, True)
+    )
+    return {
+        "scale": scale,
+        "numbers": {s.name: benchmark(plain, s, scale, lpips) for s in arguments.sets},
+        "numbers_histogram_matched": {
+            s.name: benchmark(matched, s, scale, lpips) for s in arguments.sets
+        },
+    }
+
+
+def _styles(arguments: argparse.Namespace, folder: Path, run: dict) -> dict:
+    """Returns what the card of a model that paints says of its styles."""
+    paintings = run["sources"]["styles"]
+    sources = training.Sources("", "vgg16", arguments.vgg_weights, styles=tuple(paintings))
+    loss = training.build_loss(Recipe(**run["recipe"]), sources)
+    photographs = {p.stem: images.read(p).pixels for p in images.list_images(arguments.photographs)}
+    styles = {}
+    for number, painting in enumerate(map(Path, paintings)):
+        stylize = Stylizer(f"{folder / 'model.tflite'}#{number + 1}").stylize
+        styles[painting.stem.replace("_", "-")] = {
+            "painting": painting.name,
+            "losses": style_losses(stylize, photographs, loss, number),
+        }
+    return {"styles": styles}
 
 
 def _read(run: Path) -> dict:
@@ -107,7 +135,9 @@ def _started(start: str, name: str) -> str:
 def _command(run: dict, name: str) -> str:
     """Returns the command that makes such a run, with what differs from the named recipe."""
     recipe = run["recipe"]
+    styles = run["sources"].get("styles", ())
     words = ["python train.py", "--recipe", recipe["name"], "--data", "PHOTOGRAPHS"]
+    words += ["--style", *(Path(p).name for p in styles)] if styles else []
     if run["loss_network"]:
         words += ["--vgg-weights", "FILE"]
     for field, usual in get(recipe["name"]).to_dict().items():

@@ -1,0 +1,150 @@
+"""`Stylizer`: pictures painted in a style, at any size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
+
+import numpy as np
+
+from keras_perceptual import zoo
+from keras_perceptual.conversion import Conversion
+from keras_perceptual.engines import EngineError
+from keras_perceptual.enlargement import Progress, check_image
+from keras_perceptual.painting import Painter, Painting
+from keras_perceptual.passes import Pass, default_budget
+from keras_perceptual.streams import RowReader, Take
+from keras_perceptual.style_engines import open_style_engine
+
+__all__ = ["Stylizer"]
+
+
+class Stylizer:
+    """Paints pictures in a style. Several threads may share one.
+
+    Args:
+        style: name of a shipped style; the path of a model file, with `#2` behind it for the
+            second style of several; or such names with their weights, for a mixture of styles of
+            one network.
+        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
+        strength: 0 to 1, from the picture as it was to the painting.
+        preserve_colour: whether to take brightness alone from the painting.
+        threads: processor cores to use; all by default.
+        scale: output size over input size; the picture is resized before it is painted, so
+            that strokes keep their size.
+        memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
+
+    Attributes:
+        name: of the style, or the mixture.
+        path: the file of the model.
+        scale: output size over input size.
+
+    Raises:
+        ValueError: if `strength` is out of its range, a weight is not positive, or the styles are
+            not of one network.
+        ZooError: if there is no such style.
+        EngineError: if the model's file cannot be loaded or paints no styles.
+    """
+
+    def __init__(
+        self,
+        style: str | os.PathLike | Mapping[str, float],
+        engine: str = "auto",
+        strength: float = 1.0,
+        preserve_colour: bool = False,
+        threads: int | None = None,
+        scale: float = 1.0,
+        memory: int | None = None,
+    ) -> None:
+        if not 0 <= strength <= 1:
+            raise ValueError(f"expected a strength of 0 to 1, received {strength}")
+        mixture = style if isinstance(style, Mapping) else {os.fspath(style): 1.0}
+        if not mixture or min(mixture.values()) <= 0:
+            raise ValueError(f"expected positive weights of styles, received {dict(mixture)}")
+        places = {name: zoo.find_style(name) for name in mixture}
+        models = {model for model, _ in places.values()}
+        if len(models) > 1:
+            raise ValueError(
+                f"expected styles of one network to mix, received {', '.join(map(str, models))}"
+            )
+        opened = open_style_engine(models.pop(), engine, threads)
+        weights = np.zeros((1, opened.styles), np.float32)
+        for name, (_, number) in places.items():
+            if number >= opened.styles:
+                raise ValueError(f"{name}: expected a style up to #{opened.styles}")
+            weights[0, number] += mixture[name] / sum(mixture.values())
+        self.name = "+".join(map(zoo.short_name, mixture))
+        self.path, self.scale = opened.path, scale
+        self.strength, self.preserve_colour, self.memory = strength, preserve_colour, memory
+        self._painter = Painter(opened, weights)
+        self._pass = Pass(self._painter.measured(opened.example()[0]), self.name)
+        if self._pass.scale != 1:
+            raise EngineError(f"{self.path}: expected a style generator, found one that enlarges")
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the (height, width) that an image gets."""
+        return max(1, round(height * self.scale)), max(1, round(width * self.scale))
+
+    def stylize(
+        self,
+        image: np.ndarray,
+        progress: Progress | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> np.ndarray:
+        """Paints an image.
+
+        Args:
+            image: `[H, W, 3]` RGB, or `[H, W, 4]` with opacity, uint8 or uint16.
+            progress: called with the share done, up to 1, after each tile.
+            size: (height, width) in pixels that the image is resized to before.
+
+        Returns:
+            `[h, w, 3 or 4]` RGB of the same type.
+
+        Raises:
+            ValueError: if `image` is anything else.
+        """
+        check_image(image)
+        size = size or self.size(*image.shape[:2])
+        take = RowReader(image)
+        return self._painting(take, image.shape, image.dtype.type, size, progress).array()
+
+    def stylize_file(
+        self,
+        source: str | os.PathLike | bytes,
+        target: str | os.PathLike | BinaryIO,
+        progress: Progress | None = None,
+        *,
+        size: Callable[[int, int], tuple[int, int]] | None = None,
+        crop: tuple[int, int, int, int] | None = None,
+        frames: bool = False,
+        quality: int = 95,
+        strip_metadata: bool = False,
+    ) -> tuple[int, int]:
+        """Paints an image file; all is as `Upscaler.upscale_file` has it."""
+        conversion = Conversion(
+            self._painting, size or self.size, crop, frames, quality, strip_metadata
+        )
+        return conversion.run(source, target, progress)
+
+    def _painting(
+        self,
+        take: Take,
+        shape: tuple[int, int, int],
+        dtype: type[np.unsignedinteger],
+        size: tuple[int, int],
+        progress: Progress | None,
+    ) -> Painting:
+        return Painting(
+            self._painter,
+            self._pass,
+            take,
+            shape,
+            dtype,
+            size,
+            strength=self.strength,
+            preserve_colour=self.preserve_colour,
+            budget=self.memory or default_budget(),
+            progress=progress,
+        )

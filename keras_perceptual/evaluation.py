@@ -23,6 +23,7 @@ __all__ = [
     "bicubic",
     "evaluate",
     "mean",
+    "middles",
     "pairs",
     "score",
     "sha256",
@@ -155,6 +156,21 @@ def mean(rows: Mapping[str, Scores]) -> Scores:
 def benchmark(upscale: Upscale, folder: Path, scale: int, lpips: Distance | None = None) -> Scores:
     """Returns the means over a set of one upscaler's numbers; arguments as for `evaluate`."""
     return mean(evaluate({"it": upscale}, folder, scale, lpips=lpips)["it"])
+
+
+def middles(folder: Path, side: int = 384) -> dict[str, np.ndarray]:
+    """Reads the middle of each photograph of a folder, by name: small enough for any memory.
+
+    Args:
+        folder: of photographs.
+        side: largest height and width.
+    """
+    found = {}
+    for path in images.list_images(folder):
+        pixels = images.read(path).pixels
+        top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
+        found[path.stem] = pixels[top : top + side, left : left + side]
+    return found
 
 
 def style_losses(

@@ -144,7 +144,8 @@ def test_list_models(run_script):
     result = run_script("infer.py", "--list-models")
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == zoo.names()
+    assert [line.split()[0] for line in lines[1:-2]] == zoo.names()
+    assert lines[-1] == "styles: " + ", ".join(zoo.styles())
     assert "31" in next(line for line in lines if line.startswith("x4-pixel"))
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from keras_perceptual import images, training, zoo
-from keras_perceptual.evaluation import benchmark, sha256, style_losses
+from keras_perceptual.evaluation import benchmark, middles, sha256, style_losses
 from keras_perceptual.exporting import to_tflite
 from keras_perceptual.inference import Upscaler
 from keras_perceptual.lpips import LPIPS
@@ -95,7 +95,7 @@ def _styles(arguments: argparse.Namespace, folder: Path, run: dict) -> dict:
     paintings = run["sources"]["styles"]
     sources = training.Sources("", "vgg16", arguments.vgg_weights, styles=tuple(paintings))
     loss = training.build_loss(Recipe(**run["recipe"]), sources)
-    photographs = {p.stem: images.read(p).pixels for p in images.list_images(arguments.photographs)}
+    photographs = middles(arguments.photographs)
     styles = {}
     for number, painting in enumerate(map(Path, paintings)):
         stylize = Stylizer(f"{folder / 'model.tflite'}#{number + 1}").stylize

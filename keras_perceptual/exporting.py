@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from keras_perceptual import images, onnx_file, signatures, training, verification, warmup, zoo
 from keras_perceptual.errors import first_line
+from keras_perceptual.lowering import lowered
 from keras_perceptual.normalization import InstanceNormalization
 
 __all__ = ["QUANTIZATIONS", "ExportError", "Exported", "Exporter", "save_serving", "to_tflite"]
@@ -190,6 +191,7 @@ def to_tflite(
     if quantize == "int8" and not photographs:
         raise ExportError("int8 needs photographs to calibrate on")
     shape = [1, *fixed_size, 3] if fixed_size else [None, None, None, 3]
+    generator = lowered(generator)
     endpoints = _endpoints(generator, histogram_match, shape)
     with tempfile.TemporaryDirectory() as folder:
         _save(folder, generator, endpoints)

@@ -24,7 +24,7 @@ WHOLE = 128  # LR pixels a side up to which an image is never cut
 ALIGNED = 4  # tiles begin at multiples of it, as the strides of style generators need
 PROBE = 96  # LR pixels a side of what is run to see how far a generator sees
 COSTS = (32, 64)  # and what memory it takes
-LEAST_COST = 1500  # bytes a LR pixel, where memory that lay free hides what it takes
+LEAST_COST = 1500.0  # bytes a LR pixel, where memory that lay free hides what it takes
 
 
 def default_budget() -> int:
@@ -45,12 +45,20 @@ class Pass:
     Args:
         engine: of a generator.
         name: of the model, for messages.
+        costs: LR pixels a side of two images that are run to see what memory it takes.
+        least_cost: bytes a LR pixel that it takes in any case.
 
     Raises:
         EngineError: if the engine does not give RGB images of a whole multiple of the input.
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        costs: tuple[int, int] = COSTS,
+        least_cost: float = LEAST_COST,
+    ) -> None:
         self.engine = engine
         self.name = name
         self._lock = threading.Lock()  # an engine has one set of buffers
@@ -62,7 +70,7 @@ class Pass:
             raise EngineError(
                 f"{name}: expected a generator of RGB images, received {shape} from {probe.shape}"
             )
-        self._cost = self._measure_cost()  # now, while no other image takes memory
+        self._cost = self._measure_cost(costs, least_cost)  # now, while no other image takes memory
 
     def with_engine(self, engine: Engine) -> Pass:
         """Returns a pass of another engine that sees as far and takes as much memory."""
@@ -104,15 +112,15 @@ class Pass:
         with self._lock:
             return self.engine.run(lr)[0]
 
-    def _measure_cost(self) -> float:
+    def _measure_cost(self, sides: tuple[int, int], least: float) -> float:
         """Returns the bytes that a tile takes for each of its LR pixels."""
         held = []
-        for side in COSTS:
+        for side in sides:
             self._run(np.zeros((1, side, side, 3), np.float32))
             held.append(memory.resident())
-        measured = (held[1] - held[0]) / (COSTS[1] ** 2 - COSTS[0] ** 2)
+        measured = (held[1] - held[0]) / (sides[1] ** 2 - sides[0] ** 2)
         # Its result and the float copies of that are there in any case.
-        return max(measured, LEAST_COST) + 3 * 4 * 3 * self.scale**2
+        return max(measured, least) + 3 * 4 * 3 * self.scale**2
 
     def pixels(self, budget: int) -> float:
         """Returns how many LR pixels can be run at once in a budget of bytes."""

@@ -19,6 +19,9 @@ from keras_perceptual.style_engines import open_style_engine
 
 __all__ = ["Stylizer"]
 
+COSTS = (64, 256)  # larger than a Pass has them: a style generator puts 80 pixels around
+LEAST_COST = 800.0  # bytes a pixel of the shipped one
+
 
 class Stylizer:
     """Paints pictures in a style. Several threads may share one.
@@ -78,7 +81,7 @@ class Stylizer:
         self.path, self.scale = opened.path, scale
         self.strength, self.preserve_colour, self.memory = strength, preserve_colour, memory
         self._painter = Painter(opened, weights)
-        self._pass = Pass(self._painter.measured(opened.example()[0]), self.name)
+        self._pass = Pass(self._painter.measured(opened.example()[0]), self.name, COSTS, LEAST_COST)
         if self._pass.scale != 1:
             raise EngineError(f"{self.path}: expected a style generator, found one that enlarges")
 

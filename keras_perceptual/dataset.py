@@ -108,6 +108,8 @@ class Patches:
         scale: HR size over LR size.
         blur: standard deviation of the blur before the reduction, in HR pixels.
         shrink: smallest factor by which a photograph is reduced at random first.
+        clipping: largest share of the levels that is made black, and white, in half of the
+            photographs.
         seed: of everything that is drawn.
         workers: threads that decode.
 
@@ -127,6 +129,7 @@ class Patches:
         scale: int,
         blur: float = 0.0,
         shrink: float = 1.0,
+        clipping: float = 0.0,
         seed: int = 0,
         workers: int = 4,
     ) -> None:
@@ -134,7 +137,8 @@ class Patches:
             raise DataError("expected at least one photograph, found none")
         self.paths = list(paths)
         self.batch_size, self.patch_size, self.scale = batch_size, patch_size, scale
-        self.blur, self.shrink, self.seed, self.workers = blur, shrink, seed, workers
+        self.blur, self.shrink, self.clipping = blur, shrink, clipping
+        self.seed, self.workers = seed, workers
         self.broken: set[Path] = set()
         self.too_small: set[Path] = set()
         self._lock = threading.Lock()
@@ -216,6 +220,10 @@ class Patches:
         if self.shrink < 1:
             size = [max(self.patch_size, round(s * factor)) for s in hr.shape[1::-1]]
             hr = np.asarray(Image.fromarray(hr).resize(size, Image.Resampling.BICUBIC))
+        if self.clipping and rng.integers(2):
+            black, white = 255 * rng.uniform(0, self.clipping, 2)
+            levels = (np.arange(256) - black) * (255 / (255 - black - white))
+            hr = np.clip(levels, 0, 255).round().astype(np.uint8)[hr]
         return [self._patch(hr, rng) for _ in range(self.PATCHES)]
 
     def _patch(self, hr: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ Images are `[N, H, W, 3]` in 0..255; every loss is a scalar, the mean over the b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,12 +17,15 @@ __all__ = [
     "PerceptualLoss",
     "feature_reconstruction",
     "gram_matrix",
+    "layer_of",
     "phase_bias",
     "pixel_absolute",
     "pixel_squared",
     "style_reconstruction",
     "total_variation",
 ]
+
+_STYLE = re.compile(r"(style:[^/]+)(?:/([1-9]\d*))?")
 
 
 def feature_reconstruction(hr_features, sr_features):
@@ -144,7 +148,8 @@ class PerceptualLoss:
     Args:
         weights: loss name to weight. Names are `pixel_absolute`, `pixel_squared`,
             `total_variation`, `phase_bias`, and `feature:LAYER` and `style:LAYER` for any output
-            of the loss network.
+            of the loss network; `style:LAYER/K` is of images reduced by K, whose strokes are
+            K times as large.
         scale: the generator's scale, for `phase_bias`.
         loss_network: a model from `[N, H, W, 3]` to a dict of features by layer name; needed
             only for `feature:` and `style:` losses.
@@ -170,20 +175,20 @@ class PerceptualLoss:
         outputs = [] if loss_network is None else list(loss_network.output)
         kinds = ("feature", "style") if paintings else ("feature",)
         known = [*self._pixel, *(f"{kind}:{layer}" for kind in kinds for layer in outputs)]
-        unknown = [name for name in weights if name not in known]
+        unknown = [name for name in weights if _STYLE.sub(r"\1", name) not in known]
         if unknown or not weights:
             raise ValueError(f"expected losses among {known}, received {unknown or 'none'}")
         self.weights = dict(weights)
         self.loss_network = loss_network
-        self._features = _layers(weights, "feature")
-        self._styles = _layers(weights, "style")
-        # Of each layer, [paintings, C, C].
+        self._features = [name for name in weights if name.startswith("feature:")]
+        # Of each loss of style, by how much it reduces the image.
+        self._styles = {n: int(match[2] or 1) for n in weights if (match := _STYLE.fullmatch(n))}
+        # And of each, [paintings, C, C].
         self.grams: dict[str, np.ndarray] = {}
-        if loss_network is not None and self._styles:
-            each = [loss_network(image[None].astype(np.float32)) for image in paintings]
-            for layer in self._styles:
-                grams = [ops.convert_to_numpy(gram_matrix(features[layer])) for features in each]
-                self.grams[layer] = np.concatenate(grams)
+        each = [self._seen(image[None].astype(np.float32)) for image in paintings]
+        for name, reduction in self._styles.items():
+            grams = [gram_matrix(seen[reduction][layer_of(name)]) for seen in each]
+            self.grams[name] = np.concatenate([ops.convert_to_numpy(gram) for gram in grams])
 
     def __call__(self, hr: Any, sr: Any, style: Any = None) -> dict[str, Any]:
         """Returns the unweighted losses by name, each a float32 scalar.
@@ -194,27 +199,36 @@ class PerceptualLoss:
             style: `[N, paintings]`, the weight of each painting; not needed for one.
         """
         terms = {n: self._pixel[n](hr, sr) for n in self.weights if n in self._pixel}
-        if self.loss_network is None or not (self._features or self._styles):
-            return terms
-        sr_features = self.loss_network(sr, training=False)
+        seen = self._seen(sr)
         if self._features:
-            hr_features = self.loss_network(hr, training=False)
-        for layer in self._features:
-            terms[f"feature:{layer}"] = feature_reconstruction(
-                ops.stop_gradient(hr_features[layer]), sr_features[layer]
+            hr_features = self._look(hr)
+        for name in self._features:
+            layer = layer_of(name)
+            terms[name] = feature_reconstruction(
+                ops.stop_gradient(hr_features[layer]), seen[1][layer]
             )
-        for layer in self._styles:
-            gram = self.grams[layer]
+        for name, reduction in self._styles.items():
+            gram = self.grams[name]
             if style is not None:
                 gram = ops.einsum("ns,scd->ncd", ops.cast(style, "float32"), gram)
-            terms[f"style:{layer}"] = style_reconstruction(gram, sr_features[layer])
+            terms[name] = style_reconstruction(gram, seen[reduction][layer_of(name)])
         return terms
 
     def total(self, terms: Mapping[str, Any]) -> Any:
         """Returns the weighted sum of what the call returned."""
         return sum(self.weights[name] * value for name, value in terms.items())
 
+    def _seen(self, images: Any) -> dict[int, dict[str, Any]]:
+        """Returns the features of images at each size that a loss wants, by its reduction."""
+        reductions = {*self._styles.values(), *(1 for _ in self._features)}
+        sizes = {k: images if k == 1 else ops.average_pool(images, k, k) for k in reductions}
+        return {k: self._look(size) for k, size in sizes.items()}
 
-def _layers(weights: Mapping[str, float], kind: str) -> list[str]:
-    names = (name.partition(":") for name in weights)
-    return [layer for before, _, layer in names if before == kind]
+    def _look(self, images: Any) -> dict[str, Any]:
+        assert self.loss_network is not None  # the names of losses have been checked
+        return self.loss_network(images, training=False)
+
+
+def layer_of(name: str) -> str:
+    """Returns the layer of the loss network that a loss by this name is of, or nothing."""
+    return name.partition(":")[2].partition("/")[0]

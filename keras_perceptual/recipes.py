@@ -21,8 +21,8 @@ class Recipe:
         channels: filters of the generator's inner convolutions.
         blocks: residual blocks of the generator.
         scale: HR size over LR size.
-        loss: loss name to weight, as `losses.PerceptualLoss` takes them; `adversarial` is the
-            weight of the generator's loss against a discriminator of patches.
+        loss: loss name to weight, as `losses.PerceptualLoss` takes them; `adversarial` and
+            `stability` are `trainer.PerceptualTrainer`'s.
         normalization: of a style generator, `instance` or `batch`.
         style_size: what style images are resized to, in pixels: the side of a square of the same
             area.
@@ -35,6 +35,8 @@ class Recipe:
         blur: standard deviation in HR pixels of the blur before the reduction.
         shrink: smallest factor, up to 1, by which a photograph is reduced at random before a
             patch is cut: it cleans compression artefacts and varies the size of what is seen.
+        clipping: largest share, below 0.5, of the levels that become black, and of those that
+            become white, in half of the photographs: flat parts are rare otherwise.
         learning_rate: Adam's, at its peak.
         warmup: steps over which the learning rate rises from 0.
         decay: `cosine` to 0 at the last step, or `constant`.
@@ -61,6 +63,7 @@ class Recipe:
     patch_size: int = 160
     blur: float = 0.0
     shrink: float = 1.0
+    clipping: float = 0.0
     learning_rate: float = 1e-3
     warmup: int = 0
     decay: str = "cosine"
@@ -80,10 +83,17 @@ class Recipe:
                 f"expected a patch_size in a multiple of the scale {self.scale}, "
                 f"received {self.patch_size}"
             )
+        if "stability" in self.loss and self.patch_size < 32 * self.scale:
+            raise ValueError(
+                f"expected a patch_size of at least {32 * self.scale} for stability, "
+                f"received {self.patch_size}"
+            )
         if self.decay not in ("cosine", "constant"):
             raise ValueError(f"expected a decay of cosine or constant, received {self.decay!r}")
         if not 0 < self.shrink <= 1:
             raise ValueError(f"expected a shrink above 0 and up to 1, received {self.shrink}")
+        if not 0 <= self.clipping < 0.5:
+            raise ValueError(f"expected a clipping from 0 to below 0.5, received {self.clipping}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"expected an ema of at least 0 and below 1, received {self.ema}")
         if not self.learning_rate > 0:
@@ -160,14 +170,18 @@ _STYLES = Recipe(
         "style:block1_conv2": 1.0,
         "style:block2_conv2": 1.0,
         "style:block3_conv3": 1.0,
+        "style:block3_conv3/2": 1.0,
+        "style:block3_conv3/4": 1.0,
         "total_variation": 1e-4,
+        "stability": 2e-3,
     },
     steps=5000,
-    epoch_steps=250,
+    epoch_steps=500,
     batch_size=2,
-    patch_size=192,
+    patch_size=256,
     shrink=0.5,
-    learning_rate=2e-3,
+    clipping=0.4,
+    learning_rate=1.5e-3,
     warmup=200,
     ema=0.995,
 )

@@ -18,7 +18,7 @@ import keras_perceptual
 from keras_perceptual import callbacks, generators, images, loss_network, zoo
 from keras_perceptual.dataset import Patches, painting, split, with_styles
 from keras_perceptual.errors import first_line
-from keras_perceptual.losses import PerceptualLoss
+from keras_perceptual.losses import PerceptualLoss, layer_of
 from keras_perceptual.normalization import InstanceNormalization
 from keras_perceptual.recipes import Recipe
 from keras_perceptual.trainer import PerceptualTrainer
@@ -114,6 +114,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
         scale=recipe.scale,
         blur=recipe.blur,
         shrink=recipe.shrink,
+        clipping=recipe.clipping,
         seed=recipe.seed,
         workers=sources.workers,
     )
@@ -123,7 +124,11 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
     if recipe.start and not checkpoint.exists():
         transfer(load_generator(recipe.start), generator)
     trainer = PerceptualTrainer(
-        generator, loss, recipe.loss.get("adversarial", 0.0), recipe.fixed_statistics
+        generator,
+        loss,
+        **{name: recipe.loss.get(name, 0.0) for name in PerceptualTrainer.OWN_LOSSES},
+        fixed_statistics=recipe.fixed_statistics,
+        seed=recipe.seed,
     )
     trainer.compile(
         optimizer=_optimizer(recipe),
@@ -209,12 +214,12 @@ def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
     Features that the loss network has no layer for are left out: the distilled one stands in for
     VGG16 in super-resolution. It has no layers that carry a style.
     """
-    weights = {n: w for n, w in recipe.loss.items() if n != "adversarial"}
-    layers = {n: n.partition(":")[2] for n in weights if ":" in n}
+    weights = {n: w for n, w in recipe.loss.items() if n not in PerceptualTrainer.OWN_LOSSES}
+    layers = {n: layer_of(n) for n in weights if ":" in n}
     if not layers:
         return PerceptualLoss(weights, recipe.scale)
     kind = "vgg16" if sources.styles and sources.loss_network == "auto" else sources.loss_network
-    network = loss_network.load(kind, tuple(layers.values()), sources.vgg_weights)
+    network = loss_network.load(kind, tuple(dict.fromkeys(layers.values())), sources.vgg_weights)
     missing = {n for n, layer in layers.items() if layer not in network.output}
     if any(name.startswith("style:") for name in missing):
         raise loss_network.LossNetworkError(

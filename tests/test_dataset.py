@@ -104,6 +104,17 @@ def test_gray_photographs_get_three_channels(tmp_path):
     assert _take(_patches(tmp_path), 1)[0][1].shape == (3, 16, 16, 3)
 
 
+def test_clipping_makes_flat_blacks_and_whites(tmp_path, rng):
+    pixels = rng.integers(20, 236, (40, 40, 3), dtype=np.uint8)
+    images.write(tmp_path / "a.png", images.Picture(pixels))
+    clipped = np.stack([hr for _, hr in _take(_patches(tmp_path, clipping=0.4), 40)])
+    extremes = [(patch == level).mean() for patch in clipped for level in (0, 255)]
+    assert max(extremes) > 0.2
+    same = [np.isin(patch, pixels).all() and patch.min() >= 20 for patch in clipped]
+    assert 0.2 < np.mean(same) < 0.8  # about half of the photographs
+    assert all(hr.min() >= 20 for _, hr in _take(_patches(tmp_path), 40))
+
+
 def test_nothing_to_train_on(tmp_path):
     with pytest.raises(DataError, match="found none"):
         _patches(tmp_path)

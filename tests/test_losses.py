@@ -59,6 +59,23 @@ def test_perceptual_loss_takes_each_image_to_its_painting(rng):
         losses.PerceptualLoss({"style:c": 1.0}, 1, network)  # no painting
 
 
+def test_style_of_a_reduced_image(rng):
+    rgb = keras.Input((None, None, 3))
+    network = keras.Model(rgb, {"c": keras.layers.Conv2D(4, 1)(rgb)})
+    painting, sr = rng.uniform(0, 255, (2, 9, 8, 3)).astype(np.float32)
+    loss = losses.PerceptualLoss({"style:c": 1.0, "style:c/2": 3.0}, 1, network, [painting])
+    terms = loss(None, sr[None])
+    halves = [image[:8].reshape(1, 4, 2, 4, 2, 3).mean((2, 4)) for image in (painting, sr)]
+    own = losses.gram_matrix(network(halves[0])["c"])
+    expected = float(losses.style_reconstruction(own, network(halves[1])["c"]))
+    assert float(terms["style:c/2"]) == pytest.approx(expected, rel=1e-4)
+    assert float(terms["style:c"]) != pytest.approx(expected, rel=1e-2)
+    assert [losses.layer_of(name) for name in terms] == ["c", "c"]
+    for wrong in ("style:c/0", "style:c/x", "style:c/2/2", "feature:c/2", "style:d/2"):
+        with pytest.raises(ValueError, match="expected losses among"):
+            losses.PerceptualLoss({wrong: 1.0}, 1, network, [painting])
+
+
 def test_pixel_losses_by_hand():
     hr = _f(0, 0, 0, 10, 10, 10, shape=(1, 1, 2, 3))
     sr = _f(3, 0, 0, 10, 6, 10, shape=(1, 1, 2, 3))

@@ -59,6 +59,61 @@ def test_train_step_descends_and_reports_each_term(rng):
     assert trainer.step == 30
 
 
+def test_movement_goes_on_where_it_was(rng, tmp_path):
+    loss = PerceptualLoss({"total_variation": 1.0}, 1)
+    trainer = training.PerceptualTrainer(
+        generators.style(channels=4, blocks=1), loss, stability=1.0, seed=5
+    )
+    trainer.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    trainer.build()
+    trainer.optimizer.build(trainer.trainable_variables)
+    lr = rng.uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+
+    def step():
+        trainer.reset_metrics()
+        return trainer.train_on_batch(lr, lr, return_dict=True)
+
+    step()
+    trainer.save_weights(tmp_path / "checkpoint.weights.h5")
+    expected = [step() for _ in range(2)]
+    trainer.load_weights(tmp_path / "checkpoint.weights.h5")
+    assert [step() for _ in range(2)] == expected
+
+
+class _Still(keras.layers.Layer):
+    """Paints the pixels where they are, or a grid over them that does not move with them."""
+
+    def __init__(self, grid):
+        super().__init__()
+        self.grid = grid
+
+    def call(self, inputs):
+        ones = keras.ops.ones_like(inputs)
+        return inputs + self.grid * (keras.ops.cumsum(ones, axis=2) % 2)
+
+
+@pytest.mark.parametrize("grid", [0.0, 50.0])
+def test_stability_sees_what_does_not_move_with_the_photograph(rng, grid):
+    lr = keras.Input((None, None, 3))
+    generator = keras.Model(lr, _Still(grid)(lr))
+    loss = PerceptualLoss({"pixel_absolute": 1.0}, 1)
+    trainer = training.PerceptualTrainer(generator, loss, stability=0.5)
+    trainer.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    photographs = rng.uniform(0, 200, (2, 40, 44, 3)).astype(np.float32)
+    rows = []
+    for _ in range(20):
+        trainer.reset_metrics()
+        rows.append(trainer.train_on_batch(photographs, photographs, return_dict=True))
+    changes = np.array([row["stability"] for row in rows])
+    noise = trainer.NOISE**2
+    moved = changes > 2 * noise
+    assert changes[~moved] == pytest.approx(noise, rel=0.1)
+    assert changes[moved] == pytest.approx(noise + grid**2, rel=0.1)
+    assert 4 < moved.sum() < 16 if grid else not moved.any()  # half of the shifts are odd
+    total = rows[-1]["pixel_absolute"] + 0.5 * rows[-1]["stability"]
+    assert rows[-1]["loss"] == pytest.approx(total, rel=1e-5)
+
+
 def test_a_run_leaves_all_it_should(tmp_path, sources):
     recipe = _recipe(loss={"feature:block2_conv2": 1.0, "pixel_squared": 0.1}, ema=0.5)
     last = training.train(recipe, sources, tmp_path / "run")

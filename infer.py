@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from keras_perceptual import batch, figures, images, options, reports
+from keras_perceptual.converter import Converter
 from keras_perceptual.engines import EngineError
 from keras_perceptual.inference import Upscaler
 from keras_perceptual.options import STREAM
@@ -15,7 +16,7 @@ from keras_perceptual.stylizing import Stylizer
 from keras_perceptual.zoo import ZooError
 
 
-def _open(arguments: argparse.Namespace) -> Upscaler | Stylizer:
+def _open(arguments: argparse.Namespace) -> Converter:
     if arguments.style:
         return Stylizer(
             arguments.style,
@@ -37,7 +38,7 @@ def _open(arguments: argparse.Namespace) -> Upscaler | Stylizer:
     )
 
 
-def _suffix(arguments: argparse.Namespace, model: Upscaler | Stylizer) -> str:
+def _suffix(arguments: argparse.Namespace, model: Converter) -> str:
     if isinstance(model, Stylizer):
         return f"_{model.name}"
     if arguments.size:
@@ -78,15 +79,14 @@ def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], 
     return jobs, errors
 
 
-def _worker(arguments: argparse.Namespace, model: Upscaler | Stylizer) -> batch.Work:
+def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
     """Returns the function that does one job."""
     sizing = _sizing(arguments)
-    convert = model.stylize_file if isinstance(model, Stylizer) else model.upscale_file
 
     def work(job: batch.Job, progress: Callable[[float], None]) -> tuple[int, int] | None:
         if arguments.skip_existing and os.path.exists(job.target):
             return None
-        size = convert(
+        size = model.convert_file(
             sys.stdin.buffer.read() if job.source == STREAM else job.source,
             sys.stdout.buffer if job.target == STREAM else job.target,
             progress,

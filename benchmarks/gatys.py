@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from timeit import repeat
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -80,19 +82,8 @@ class Objective:
 def _square(path: Path, side: int) -> np.ndarray:
     """Returns the middle square of a photograph at a size."""
     pixels = images.read(path).pixels
-    least = min(pixels.shape[:2])
-    top, left = ((length - least) // 2 for length in pixels.shape[:2])
-    square = Image.fromarray(pixels[top : top + least, left : left + least])
+    square = Image.fromarray(images.middle(pixels, min(pixels.shape[:2])))
     return np.asarray(square.resize((side, side), Image.Resampling.LANCZOS))
-
-
-def _seconds(paint, rounds: int = 5) -> float:
-    times = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        paint()
-        times.append(time.perf_counter() - begun)
-    return min(times)
 
 
 def main() -> None:
@@ -147,7 +138,7 @@ def main() -> None:
     print(f"|{' --- |' * (3 + len(counts))}")
     for side in arguments.sizes:
         photograph = _square(paths[0], side)
-        seconds = _seconds(lambda photograph=photograph: stylize(photograph))
+        seconds = min(repeat(partial(stylize, photograph), number=1, repeat=5))
         objective = Objective(loss, photograph)
         objective.minimise(TIMED)
         step = min(objective.times)

@@ -208,9 +208,7 @@ def _middles(paths: list[Path], side: int) -> Iterator[np.ndarray]:
     """Yields the middle of each photograph that can be read, up to `side` pixels a side."""
     for path in paths:
         with contextlib.suppress(images.ImageError):
-            pixels = images.read(path).pixels
-            top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
-            yield pixels[top : top + side, left : left + side]
+            yield images.middle(images.read(path).pixels, side)
 
 
 def _write_samples(path: Path, rows: list[list[tuple[str, np.ndarray]]]) -> None:

@@ -165,12 +165,8 @@ def middles(folder: Path, side: int = 384) -> dict[str, np.ndarray]:
         folder: of photographs.
         side: largest height and width.
     """
-    found = {}
-    for path in images.list_images(folder):
-        pixels = images.read(path).pixels
-        top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
-        found[path.stem] = pixels[top : top + side, left : left + side]
-    return found
+    paths = images.list_images(folder)
+    return {path.stem: images.middle(images.read(path).pixels, side) for path in paths}
 
 
 def style_losses(

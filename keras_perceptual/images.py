@@ -22,6 +22,7 @@ __all__ = [
     "Picture",
     "atomic_path",
     "list_images",
+    "middle",
     "read",
     "write",
 ]
@@ -100,6 +101,17 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
     ) as sink:
         sink.append(rows)
         sink.finish()
+
+
+def middle(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Cuts the middle out of an image.
+
+    Args:
+        pixels: `[H, W, C]`.
+        side: largest height and width of what is cut out.
+    """
+    top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
 
 
 def list_images(

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from keras_perceptual import zoo
-from keras_perceptual.conversion import Conversion
+from keras_perceptual.converter import Converter
 from keras_perceptual.engines import Blend, open_engine
-from keras_perceptual.enlargement import Enlargement, Progress, check_image
+from keras_perceptual.enlargement import Enlargement, Progress
 from keras_perceptual.passes import Pass, default_budget
-from keras_perceptual.streams import RowReader, Take
+from keras_perceptual.streams import Take
 
 __all__ = ["LARGEST_SCALE", "Upscaler"]
 
 LARGEST_SCALE = 16
 
 
-class Upscaler:
+class Upscaler(Converter):
     """Enlarges pictures. Several threads may share one.
 
     Args:
@@ -110,34 +108,6 @@ class Upscaler:
             self._opened[model] = opened
             return opened
 
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Returns the (height, width) that an image gets."""
-        return max(1, round(height * self.scale)), max(1, round(width * self.scale))
-
-    def upscale(
-        self,
-        lr: np.ndarray,
-        progress: Progress | None = None,
-        size: tuple[int, int] | None = None,
-    ) -> np.ndarray:
-        """Enlarges an image.
-
-        Args:
-            lr: `[H, W, 3]` RGB, or `[H, W, 4]` with opacity, uint8 or uint16.
-            progress: called with the share done, up to 1, after each tile.
-            size: (height, width) of the result in pixels, instead of `scale` times that of `lr`.
-
-        Returns:
-            sr: `[h, w, 3 or 4]` RGB of the same type.
-
-        Raises:
-            ValueError: if `lr` is anything else.
-        """
-        check_image(lr)
-        height, width = lr.shape[:2]
-        size = size or self.size(height, width)
-        return self._enlargement(RowReader(lr), lr.shape, lr.dtype.type, size, progress).array()
-
     def _enlargement(
         self,
         take: Take,
@@ -157,43 +127,4 @@ class Upscaler:
             progress=progress,
         )
 
-    def upscale_file(
-        self,
-        source: str | os.PathLike | bytes,
-        target: str | os.PathLike | BinaryIO,
-        progress: Progress | None = None,
-        *,
-        size: Callable[[int, int], tuple[int, int]] | None = None,
-        crop: tuple[int, int, int, int] | None = None,
-        frames: bool = False,
-        quality: int = 95,
-        strip_metadata: bool = False,
-    ) -> tuple[int, int]:
-        """Enlarges an image file; docs/formats.md says what becomes of each format.
-
-        Memory grows with the tile and not with the image, as far as the formats allow.
-
-        Args:
-            source: the file to read, or its bytes.
-            target: the file to write, in the format of its ending, or a binary stream, which gets
-                the format of the source.
-            progress: as for `upscale`.
-            size: from the image's (height, width) to the result's, instead of `scale` times.
-            crop: (x, y, width, height) in pixels of the part to enlarge.
-            frames: whether to enlarge all frames of an animation instead of the first.
-            quality: 1 to 100, of formats that lose something.
-            strip_metadata: whether to leave EXIF and XMP out.
-
-        Returns:
-            (height, width) of what was written.
-
-        Raises:
-            ImageError: if either file cannot be read or written, they are the same, the crop lies
-                outside, or the result is too large for the format.
-            EngineError: if the model cannot run on it.
-            ValueError: if a model cannot reach the size.
-        """
-        conversion = Conversion(
-            self._enlargement, size or self.size, crop, frames, quality, strip_metadata
-        )
-        return conversion.run(source, target, progress)
+    upscale, upscale_file = Converter.convert, Converter.convert_file

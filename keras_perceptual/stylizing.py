@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import BinaryIO
+from collections.abc import Mapping
 
 import numpy as np
 
 from keras_perceptual import zoo
-from keras_perceptual.conversion import Conversion
+from keras_perceptual.converter import Converter
 from keras_perceptual.engines import EngineError
-from keras_perceptual.enlargement import Progress, check_image
+from keras_perceptual.enlargement import Progress
 from keras_perceptual.painting import Painter, Painting
 from keras_perceptual.passes import Pass, default_budget
-from keras_perceptual.streams import RowReader, Take
+from keras_perceptual.streams import Take
 from keras_perceptual.style_engines import open_style_engine
 
 __all__ = ["Stylizer"]
@@ -23,7 +22,7 @@ COSTS = (64, 256)  # larger than a Pass has them: a style generator puts 80 pixe
 LEAST_COST = 800.0  # bytes a pixel of the shipped one
 
 
-class Stylizer:
+class Stylizer(Converter):
     """Paints pictures in a style. Several threads may share one.
 
     Args:
@@ -85,53 +84,7 @@ class Stylizer:
         if self._pass.scale != 1:
             raise EngineError(f"{self.path}: expected a style generator, found one that enlarges")
 
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Returns the (height, width) that an image gets."""
-        return max(1, round(height * self.scale)), max(1, round(width * self.scale))
-
-    def stylize(
-        self,
-        image: np.ndarray,
-        progress: Progress | None = None,
-        size: tuple[int, int] | None = None,
-    ) -> np.ndarray:
-        """Paints an image.
-
-        Args:
-            image: `[H, W, 3]` RGB, or `[H, W, 4]` with opacity, uint8 or uint16.
-            progress: called with the share done, up to 1, after each tile.
-            size: (height, width) in pixels that the image is resized to before.
-
-        Returns:
-            `[h, w, 3 or 4]` RGB of the same type.
-
-        Raises:
-            ValueError: if `image` is anything else.
-        """
-        check_image(image)
-        size = size or self.size(*image.shape[:2])
-        take = RowReader(image)
-        return self._painting(take, image.shape, image.dtype.type, size, progress).array()
-
-    def stylize_file(
-        self,
-        source: str | os.PathLike | bytes,
-        target: str | os.PathLike | BinaryIO,
-        progress: Progress | None = None,
-        *,
-        size: Callable[[int, int], tuple[int, int]] | None = None,
-        crop: tuple[int, int, int, int] | None = None,
-        frames: bool = False,
-        quality: int = 95,
-        strip_metadata: bool = False,
-    ) -> tuple[int, int]:
-        """Paints an image file; all is as `Upscaler.upscale_file` has it."""
-        conversion = Conversion(
-            self._painting, size or self.size, crop, frames, quality, strip_metadata
-        )
-        return conversion.run(source, target, progress)
-
-    def _painting(
+    def _enlargement(
         self,
         take: Take,
         shape: tuple[int, int, int],
@@ -151,3 +104,5 @@ class Stylizer:
             budget=self.memory or default_budget(),
             progress=progress,
         )
+
+    stylize, stylize_file = Converter.convert, Converter.convert_file

@@ -3,15 +3,16 @@
     python benchmarks/styles.py --photographs DIR --paintings DIR --vgg-weights FILE
 
 prints the losses that the network was trained on, of its paintings and of the photographs
-themselves, and seconds for a picture at several sizes.
+themselves; how much paintings change between frames; and seconds for a picture at several sizes.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
+from functools import partial
 from pathlib import Path
+from timeit import repeat
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -20,9 +21,30 @@ import numpy as np
 from PIL import Image
 
 from keras_perceptual import images, training, zoo
-from keras_perceptual.evaluation import style_losses
+from keras_perceptual.evaluation import Upscale, style_losses
 from keras_perceptual.recipes import Recipe
 from keras_perceptual.stylizing import Stylizer
+
+BORDER = 24  # pixels that see what a shift moves in
+
+
+def flicker(stylize: Upscale, photograph: np.ndarray) -> dict[str, float]:
+    """Returns by how many levels in the mean a painting changes, by what changes before it.
+
+    Args:
+        stylize: from `[H, W, 3]` uint8 to the painting.
+        photograph: `[H, W, 3]` uint8.
+    """
+    inner = slice(BORDER, -BORDER)
+    before = stylize(photograph).astype(float)[inner, inner]
+    noise = np.random.default_rng(0).normal(0, 2, photograph.shape)
+    noisy = np.clip(photograph + noise, 0, 255).round().astype(np.uint8)
+    changes = {"noise of 2 levels": np.abs(stylize(noisy)[inner, inner] - before).mean()}
+    for pixels in (1, 2, 4):
+        shifted = stylize(np.roll(photograph, pixels, axis=1)).astype(float)
+        back = np.roll(shifted, -pixels, axis=1)[inner, inner]
+        changes[f"shift of {pixels}"] = np.abs(back - before).mean()
+    return changes
 
 
 def main() -> None:
@@ -51,16 +73,21 @@ def main() -> None:
                 print(f"| {' | '.join(heading)} |\n|{' --- |' * len(heading)}")
             print(f"| {what} | {' | '.join(f'{v:.3g}' for v in row.values())} |", flush=True)
 
+    print()
+    for number, style in enumerate(zoo.styles()):
+        stylize = Stylizer(style).stylize
+        rows = [flicker(stylize, photograph) for photograph in photographs.values()]
+        if not number:
+            print(f"| | {' | '.join(rows[0])} |\n|{' --- |' * (1 + len(rows[0]))}")
+        means = [np.mean([row[change] for row in rows]) for change in rows[0]]
+        print(f"| {style} | {' | '.join(f'{mean:.1f}' for mean in means)} |", flush=True)
+
     stylize = Stylizer(next(iter(zoo.styles()))).stylize
     print("\n| side, pixels | seconds |\n| --- | --- |")
     for side in arguments.sizes:
         photograph = Image.fromarray(next(iter(photographs.values())))
         square = np.asarray(photograph.resize((side, side)))
-        times = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            stylize(square)
-            times.append(time.perf_counter() - begun)
+        times = repeat(partial(stylize, square), number=1, repeat=5)
         print(f"| {side} | {min(times):.3f} |", flush=True)
 
 

@@ -183,8 +183,7 @@ def style_losses(
     Returns:
         For each photograph, each term of the loss and their weighted sum, `total`.
     """
-    paintings = len(next(iter(loss.grams.values())))
-    weights = np.eye(paintings, dtype=np.float32)[style][None]
+    weights = np.eye(loss.paintings, dtype=np.float32)[style][None]
     rows = {}
     for name, photograph in photographs.items():
         painted = stylize(photograph)[None].astype(np.float32)

@@ -5,6 +5,7 @@ Images are `[N, H, W, 3]` in 0..255; every loss is a scalar, the mean over the b
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ __all__ = [
     "feature_reconstruction",
     "gram_matrix",
     "layer_of",
+    "palette",
+    "palette_distance",
     "phase_bias",
     "pixel_absolute",
     "pixel_squared",
@@ -25,7 +28,14 @@ __all__ = [
     "total_variation",
 ]
 
-_STYLE = re.compile(r"(style:[^/]+)(?:/([1-9]\d*))?")
+_STYLE = re.compile(r"(style:[^/]+|palette)(?:/([1-9]\d*))?")
+
+# Directions of colour space: the axes, face diagonals and space diagonals of the cube.
+_DIRECTIONS = np.array(
+    [d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], np.float32
+)
+_DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
+_QUANTILES = 4096
 
 
 def feature_reconstruction(hr_features, sr_features):
@@ -75,6 +85,52 @@ def style_reconstruction(style_gram, sr_features):
     """
     off = ops.sum(ops.square(gram_matrix(sr_features) - style_gram), axis=(-2, -1))
     return ops.mean(off / ops.sum(ops.square(style_gram), axis=(-2, -1)))
+
+
+def palette(images):
+    """Which colours images have, and how many pixels of each.
+
+    Args:
+        images: `[N, H, W, 3]`.
+
+    Returns:
+        `[N, 13, 4096]` float32, the quantiles of the pixels projected on 13 directions of colour
+        space.
+    """
+    images = ops.convert_to_numpy(images)
+    colours = images.reshape(len(images), -1, 3) @ _DIRECTIONS.T
+    levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    found = np.quantile(colours, levels, axis=1, method="inverted_cdf")
+    return found.transpose(1, 2, 0).astype(np.float32)
+
+
+def palette_distance(style_palette, sr):
+    """Sliced Wasserstein distance of colours, squared and relative to the style's variance.
+
+    The mean over directions of colour space of ||sort(sr . d) - sort(style . d)||^2 / (H W), over
+    the mean of the variance of style . d: 0 for the painting's colours wherever they stand, 1 for a
+    gray like its mean. Gram matrices are mostly of the mean, and leave colours pale.
+
+    Args:
+        style_palette: `[N, 13, 4096]`, or one for all, the `palette` of the style image.
+        sr: `[N, H, W, 3]`, the generated image.
+
+    Returns:
+        A float32 scalar.
+
+    Source: Heitz et al., "A sliced Wasserstein loss for neural texture synthesis", 2021, here of
+    pixels.
+    """
+    batch, height, width, _ = ops.shape(sr)
+    count = height * width
+    colours = ops.matmul(ops.reshape(ops.cast(sr, "float32"), (batch, count, 3)), _DIRECTIONS.T)
+    ordered = ops.sort(ops.transpose(colours, (0, 2, 1)), axis=-1)
+    rank = (ops.cast(ops.arange(count), "float32") + 0.5) / ops.cast(count, "float32")
+    quantile = ops.minimum(ops.cast(rank * _QUANTILES, "int32"), _QUANTILES - 1)
+    wanted = ops.take(style_palette, quantile, axis=-1)
+    off = ops.mean(ops.square(ordered - wanted), axis=(-2, -1))
+    variance = ops.mean(ops.var(style_palette, axis=-1), axis=-1)
+    return ops.mean(off / ops.maximum(variance, 1.0))  # of a painting of one colour it is 0
 
 
 def pixel_squared(hr, sr):
@@ -147,13 +203,13 @@ class PerceptualLoss:
 
     Args:
         weights: loss name to weight. Names are `pixel_absolute`, `pixel_squared`,
-            `total_variation`, `phase_bias`, and `feature:LAYER` and `style:LAYER` for any output
-            of the loss network; `style:LAYER/K` is of images reduced by K, whose strokes are
-            K times as large.
+            `total_variation`, `phase_bias`, `palette`, and `feature:LAYER` and `style:LAYER` for
+            any output of the loss network; `style:LAYER/K` and `palette/K` are of images reduced
+            by K, whose strokes are K times as large.
         scale: the generator's scale, for `phase_bias`.
         loss_network: a model from `[N, H, W, 3]` to a dict of features by layer name; needed
             only for `feature:` and `style:` losses.
-        paintings: style images `[H, W, 3]` in 0..255, needed only for `style:` losses.
+        paintings: style images `[H, W, 3]` in 0..255, needed only for `style:` and `palette`.
 
     Raises:
         ValueError: for a name that is none of these, or a layer that the network lacks.
@@ -173,22 +229,25 @@ class PerceptualLoss:
             "total_variation": lambda hr, sr: total_variation(sr),
         }
         outputs = [] if loss_network is None else list(loss_network.output)
-        kinds = ("feature", "style") if paintings else ("feature",)
-        known = [*self._pixel, *(f"{kind}:{layer}" for kind in kinds for layer in outputs)]
+        known = [*self._pixel, *(f"feature:{layer}" for layer in outputs)]
+        if paintings:
+            known += ["palette", *(f"style:{layer}" for layer in outputs)]
         unknown = [name for name in weights if _STYLE.sub(r"\1", name) not in known]
         if unknown or not weights:
             raise ValueError(f"expected losses among {known}, received {unknown or 'none'}")
         self.weights = dict(weights)
+        self.paintings = len(paintings)
         self.loss_network = loss_network
         self._features = [name for name in weights if name.startswith("feature:")]
         # Of each loss of style, by how much it reduces the image.
         self._styles = {n: int(match[2] or 1) for n in weights if (match := _STYLE.fullmatch(n))}
-        # And of each, [paintings, C, C].
-        self.grams: dict[str, np.ndarray] = {}
+        # And what it compares with, [paintings, ...].
+        self._targets: dict[str, np.ndarray] = {}
         each = [self._seen(image[None].astype(np.float32)) for image in paintings]
         for name, reduction in self._styles.items():
-            grams = [gram_matrix(seen[reduction][layer_of(name)]) for seen in each]
-            self.grams[name] = np.concatenate([ops.convert_to_numpy(gram) for gram in grams])
+            statistic = gram_matrix if layer_of(name) else palette
+            found = [statistic(seen[reduction][layer_of(name)]) for seen in each]
+            self._targets[name] = np.concatenate([ops.convert_to_numpy(one) for one in found])
 
     def __call__(self, hr: Any, sr: Any, style: Any = None) -> dict[str, Any]:
         """Returns the unweighted losses by name, each a float32 scalar.
@@ -208,10 +267,11 @@ class PerceptualLoss:
                 ops.stop_gradient(hr_features[layer]), seen[1][layer]
             )
         for name, reduction in self._styles.items():
-            gram = self.grams[name]
+            target = self._targets[name]
             if style is not None:
-                gram = ops.einsum("ns,scd->ncd", ops.cast(style, "float32"), gram)
-            terms[name] = style_reconstruction(gram, seen[reduction][layer_of(name)])
+                target = ops.einsum("ns,scd->ncd", ops.cast(style, "float32"), target)
+            distance = style_reconstruction if layer_of(name) else palette_distance
+            terms[name] = distance(target, seen[reduction][layer_of(name)])
         return terms
 
     def total(self, terms: Mapping[str, Any]) -> Any:
@@ -219,14 +279,16 @@ class PerceptualLoss:
         return sum(self.weights[name] * value for name, value in terms.items())
 
     def _seen(self, images: Any) -> dict[int, dict[str, Any]]:
-        """Returns the features of images at each size that a loss wants, by its reduction."""
+        """Returns images and their features at each size that a loss wants, by its reduction.
+
+        The image itself is at "", the layer of losses that are of none.
+        """
         reductions = {*self._styles.values(), *(1 for _ in self._features)}
         sizes = {k: images if k == 1 else ops.average_pool(images, k, k) for k in reductions}
-        return {k: self._look(size) for k, size in sizes.items()}
+        return {k: {"": size, **self._look(size)} for k, size in sizes.items()}
 
     def _look(self, images: Any) -> dict[str, Any]:
-        assert self.loss_network is not None  # the names of losses have been checked
-        return self.loss_network(images, training=False)
+        return self.loss_network(images, training=False) if self.loss_network else {}
 
 
 def layer_of(name: str) -> str:

@@ -215,9 +215,10 @@ def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
     VGG16 in super-resolution. It has no layers that carry a style.
     """
     weights = {n: w for n, w in recipe.loss.items() if n not in PerceptualTrainer.OWN_LOSSES}
-    layers = {n: layer_of(n) for n in weights if ":" in n}
+    paintings = [painting(style, recipe.style_size) for style in sources.styles]
+    layers = {n: layer for n in weights if (layer := layer_of(n))}
     if not layers:
-        return PerceptualLoss(weights, recipe.scale)
+        return PerceptualLoss(weights, recipe.scale, paintings=paintings)
     kind = "vgg16" if sources.styles and sources.loss_network == "auto" else sources.loss_network
     network = loss_network.load(kind, tuple(dict.fromkeys(layers.values())), sources.vgg_weights)
     missing = {n for n, layer in layers.items() if layer not in network.output}
@@ -226,7 +227,6 @@ def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
             f"the {network.name} loss network has no {', '.join(sorted(missing))}: style needs "
             f"VGG16's weights; {loss_network.WAYS_OUT}"
         )
-    paintings = [painting(style, recipe.style_size) for style in sources.styles]
     weights = {n: w for n, w in weights.items() if n not in missing}
     return PerceptualLoss(weights, recipe.scale, network, paintings)
 

@@ -76,6 +76,45 @@ def test_style_of_a_reduced_image(rng):
             losses.PerceptualLoss({wrong: 1.0}, 1, network, [painting])
 
 
+def test_palette_distance_by_hand(rng):
+    painting = rng.permutation(np.arange(4096.0) / 16).reshape(1, 64, 64, 1) * np.ones(3)
+    style = losses.palette(painting)
+    assert style.shape == (1, 13, 4096)
+    # Of a gray, direction (1, 1, 1) sees the level times the square root of 3.
+    assert np.allclose(style[0, -1], np.arange(4096) / 16 * 3**0.5, atol=0.01)
+    assert float(losses.palette_distance(style, painting)) == pytest.approx(0, abs=1e-6)
+    moved = painting[:, ::-1, rng.permutation(64)]  # where colours stand does not matter
+    assert float(losses.palette_distance(style, moved)) == pytest.approx(0, abs=1e-6)
+    gray = np.full((1, 9, 7, 3), painting.mean(), "f")
+    assert float(losses.palette_distance(style, gray)) == pytest.approx(1, rel=1e-4)
+    # All levels too high by 30: the square of it over the variance.
+    off = float(losses.palette_distance(style, painting + 30))
+    assert off == pytest.approx(900 / painting.var(), rel=1e-4)
+    # A painting of one colour has no variance to be relative to.
+    plain = losses.palette(np.full((1, 4, 4, 3), 10.0))
+    sum_squares = np.mean(np.sum(losses._DIRECTIONS, axis=1) ** 2)
+    off = float(losses.palette_distance(plain, np.full((1, 5, 5, 3), 12.0)))
+    assert off == pytest.approx(4 * sum_squares, rel=1e-4)
+
+
+def test_palette_of_reduced_images_and_of_mixtures(rng):
+    paintings = list(rng.uniform(0, 255, (2, 9, 8, 3)))
+    loss = losses.PerceptualLoss({"palette/2": 2.0}, 1, paintings=paintings)
+    sr = paintings[1][None].astype(np.float32)
+    one, other = (float(loss(None, sr, np.eye(2)[None, n])["palette/2"]) for n in (0, 1))
+    assert other == pytest.approx(0, abs=1e-4)
+    assert one > 0.01
+    half = sr[:, :8].reshape(1, 4, 2, 4, 2, 3).mean((2, 4))
+    own = losses.palette(half)
+    assert float(losses.palette_distance(own, half)) == pytest.approx(other, abs=1e-6)
+    assert np.allclose(loss._targets["palette/2"][1], own[0], atol=1e-3)
+    for wrong in ("palette/0", "palette/x", "palette:c"):
+        with pytest.raises(ValueError, match="expected losses among"):
+            losses.PerceptualLoss({wrong: 1.0}, 1, paintings=paintings)
+    with pytest.raises(ValueError, match="palette"):
+        losses.PerceptualLoss({"palette": 1.0}, 1)  # no painting
+
+
 def test_pixel_losses_by_hand():
     hr = _f(0, 0, 0, 10, 10, 10, shape=(1, 1, 2, 3))
     sr = _f(3, 0, 0, 10, 6, 10, shape=(1, 1, 2, 3))

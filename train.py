@@ -9,6 +9,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from keras_perceptual.options import named_weights
 from keras_perceptual.quiet import quiet_stderr
 from keras_perceptual.recipes import RECIPES, Recipe, get
 
@@ -16,13 +17,7 @@ ROOT = Path(__file__).parent
 
 
 def _loss(text: str) -> dict[str, float]:
-    try:
-        pairs = [item.rpartition("=") for item in text.split(",")]
-        return {name.strip(): float(weight) for name, _, weight in pairs}
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected NAME=WEIGHT,NAME=WEIGHT such as pixel_absolute=1, received {text!r}"
-        ) from None
+    return named_weights(text, "NAME=WEIGHT,NAME=WEIGHT such as pixel_absolute=1")
 
 
 def _parser() -> argparse.ArgumentParser:

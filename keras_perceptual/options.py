@@ -11,7 +11,7 @@ from typing import Any
 from keras_perceptual.engines import ENGINES
 from keras_perceptual.inference import LARGEST_SCALE
 
-__all__ = ["STREAM", "parser"]
+__all__ = ["STREAM", "named_weights", "parser"]
 
 STREAM = Path("-")  # stdin as an input, stdout as an output
 
@@ -54,16 +54,19 @@ def _numbers(separator: str, count: int, what: str) -> Callable[[str], tuple[int
     return parse
 
 
+def named_weights(text: str, what: str) -> dict[str, float]:
+    """Parses NAME=WEIGHT,NAME=WEIGHT, or says that `what` was expected."""
+    try:
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        return {name.strip(): float(weight) for name, _, weight in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected {what}, received {text!r}") from None
+
+
 def _style(text: str) -> str | dict[str, float]:
     if "=" not in text or Path(text).exists():
         return text
-    try:
-        pairs = [part.split("=") for part in text.split(",")]
-        return {name: float(weight) for name, weight in pairs}
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected a style, or NAME=WEIGHT,NAME=WEIGHT to mix some, received {text!r}"
-        ) from None
+    return named_weights(text, "a style, or NAME=WEIGHT,NAME=WEIGHT to mix some")
 
 
 def parser() -> argparse.ArgumentParser:

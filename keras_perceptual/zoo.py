@@ -74,14 +74,15 @@ def find_style(style: str) -> tuple[Path, int]:
     Raises:
         ZooError: if it is neither.
     """
-    if style in styles():
-        model, number = styles()[style]
+    shipped = styles()
+    if style in shipped:
+        model, number = shipped[style]
         return folder(model), number
     path, mark, count = style.rpartition("#")
     if mark and count.isdecimal() and int(count):
         return Path(path), int(count) - 1
     if not Path(style).suffix and not Path(style).exists():
-        raise ZooError(f"expected a style of {sorted(styles())}, received {style!r}")
+        raise ZooError(f"expected a style of {sorted(shipped)}, received {style!r}")
     return Path(style), 0
 
 

@@ -3,7 +3,8 @@
     python benchmarks/styles.py --photographs DIR --paintings DIR --vgg-weights FILE
 
 prints the losses that the network was trained on, of its paintings and of the photographs
-themselves; how much paintings change between frames; and seconds for a picture at several sizes.
+themselves; how much paintings change between frames, and when a large photograph is painted in
+tiles; and seconds for a picture at several sizes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from keras_perceptual.evaluation import Upscale, style_losses
 from keras_perceptual.recipes import Recipe
 from keras_perceptual.stylizing import Stylizer
 
+GIB = 2**30
 BORDER = 24  # pixels that see what a shift moves in
 
 
@@ -45,6 +47,21 @@ def flicker(stylize: Upscale, photograph: np.ndarray) -> dict[str, float]:
         back = np.roll(shifted, -pixels, axis=1)[inner, inner]
         changes[f"shift of {pixels}"] = np.abs(back - before).mean()
     return changes
+
+
+def tiled(style: str, photograph: np.ndarray) -> dict[str, float]:
+    """Returns by how many levels in the mean a painting in tiles differs from one made at once.
+
+    Args:
+        style: its name.
+        photograph: `[H, W, 3]` uint8, of more than a megapixel.
+    """
+    whole = Stylizer(style, memory=8 * GIB).stylize(photograph).astype(float)
+    differences = {}
+    for share in (1, 2, 4, 8):
+        painted = Stylizer(style, memory=GIB // share).stylize(photograph)
+        differences[f"{GIB // share // 2**20} MiB"] = np.abs(painted - whole).mean()
+    return differences
 
 
 def main() -> None:
@@ -73,14 +90,18 @@ def main() -> None:
                 print(f"| {' | '.join(heading)} |\n|{' --- |' * len(heading)}")
             print(f"| {what} | {' | '.join(f'{v:.3g}' for v in row.values())} |", flush=True)
 
-    print()
-    for number, style in enumerate(zoo.styles()):
-        stylize = Stylizer(style).stylize
-        rows = [flicker(stylize, photograph) for photograph in photographs.values()]
-        if not number:
-            print(f"| | {' | '.join(rows[0])} |\n|{' --- |' * (1 + len(rows[0]))}")
-        means = [np.mean([row[change] for row in rows]) for change in rows[0]]
-        print(f"| {style} | {' | '.join(f'{mean:.1f}' for mean in means)} |", flush=True)
+    large = max(photographs.values(), key=lambda photograph: photograph.size)
+    for changes in (
+        lambda style: [flicker(Stylizer(style).stylize, each) for each in photographs.values()],
+        lambda style: [tiled(style, large)],
+    ):
+        print()
+        for number, style in enumerate(zoo.styles()):
+            rows = changes(style)
+            if not number:
+                print(f"| | {' | '.join(rows[0])} |\n|{' --- |' * (1 + len(rows[0]))}")
+            means = [np.mean([row[change] for row in rows]) for change in rows[0]]
+            print(f"| {style} | {' | '.join(f'{mean:.1f}' for mean in means)} |", flush=True)
 
     stylize = Stylizer(next(iter(zoo.styles()))).stylize
     print("\n| side, pixels | seconds |\n| --- | --- |")

@@ -51,7 +51,8 @@ def main() -> None:
     styles = run["sources"].get("styles", ())
     with images.atomic_path(folder / "model.tflite") as beside:
         generator = training.load_generator(str(folder / "model.keras"))
-        beside.write_bytes(to_tflite(generator, histogram_match=not styles))
+        quantize = "float16" if styles else "none"  # strokes do not show it
+        beside.write_bytes(to_tflite(generator, not styles, quantize))
 
     recipe = run["recipe"]
     measured = _styles(arguments, folder, run) if styles else _scores(arguments, folder, recipe)

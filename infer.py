@@ -23,6 +23,7 @@ def _open(arguments: argparse.Namespace) -> Converter:
             arguments.engine,
             arguments.strength,
             arguments.preserve_colour,
+            arguments.grain,
             arguments.threads,
             arguments.scale or 1,
             arguments.memory,

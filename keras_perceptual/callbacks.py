@@ -15,6 +15,7 @@ from keras import ops
 from tqdm.auto import tqdm
 
 from keras_perceptual import figures, images
+from keras_perceptual.grain import grained
 from keras_perceptual.losses import PerceptualLoss
 from keras_perceptual.metrics import psnr_y
 from keras_perceptual.resampling import crop_to_multiple, degrade, imresize, to_uint8
@@ -163,6 +164,7 @@ class StyleValidation(keras.callbacks.Callback):
         result: float32 generator that receives the averaged weights.
         loss: what is minimised.
         names: of the styles, in their order.
+        grain: that photographs get, in levels.
         out: the run's folder.
         checkpoint: the last good one, for the message when an output is no number.
     """
@@ -176,6 +178,7 @@ class StyleValidation(keras.callbacks.Callback):
         result: keras.Model,
         loss: PerceptualLoss,
         names: list[str],
+        grain: float,
         out: Path,
         checkpoint: Path,
     ) -> None:
@@ -183,18 +186,19 @@ class StyleValidation(keras.callbacks.Callback):
         self.result, self.loss, self.names = result, loss, names
         self.samples, self.checkpoint = out / "samples", checkpoint
         self.photographs = list(_middles(paths, self.SIDE))
+        self.grained = [grained(each, grain) for each in self.photographs]
 
     def on_epoch_end(self, epoch, logs=None):
         self.result.set_weights(self.model.averaged_weights())
         losses: list[float] = []
         rows: list[list[tuple[str, np.ndarray]]] = []
-        for photograph in self.photographs:
-            lr = photograph[None].astype(np.float32)
+        for photograph, seen in zip(self.photographs, self.grained, strict=True):
+            hr, lr = (each[None].astype(np.float32) for each in (photograph, seen))
             row = [("photograph", photograph)]
             for i, name in enumerate(self.names):
                 style = np.eye(len(self.names), dtype=np.float32)[i : i + 1]
                 sr = self.result([lr, style] if len(self.names) > 1 else lr, training=False)
-                losses.append(float(self.loss.total(self.loss(lr, sr, style))))
+                losses.append(float(self.loss.total(self.loss(hr, sr, style))))
                 if not math.isfinite(losses[-1]):
                     raise _no_number("an output", self.model.step, self.checkpoint)
                 row.append((f"{name} {losses[-1]:.3f}", to_uint8(ops.convert_to_numpy(sr)[0])))

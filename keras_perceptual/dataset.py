@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from keras_perceptual import images
+from keras_perceptual.grain import grained
 from keras_perceptual.resampling import degrade
 
 __all__ = ["DataError", "Patches", "painting", "split", "with_styles"]
@@ -110,6 +111,7 @@ class Patches:
         shrink: smallest factor by which a photograph is reduced at random first.
         clipping: largest share of the levels that is made black, and white, in half of the
             photographs.
+        grain: standard deviation in levels of the grain that is added to LR patches.
         seed: of everything that is drawn.
         workers: threads that decode.
 
@@ -130,6 +132,7 @@ class Patches:
         blur: float = 0.0,
         shrink: float = 1.0,
         clipping: float = 0.0,
+        grain: float = 0.0,
         seed: int = 0,
         workers: int = 4,
     ) -> None:
@@ -138,6 +141,7 @@ class Patches:
         self.paths = list(paths)
         self.batch_size, self.patch_size, self.scale = batch_size, patch_size, scale
         self.blur, self.shrink, self.clipping = blur, shrink, clipping
+        self.grain = grain
         self.seed, self.workers = seed, workers
         self.broken: set[Path] = set()
         self.too_small: set[Path] = set()
@@ -243,7 +247,11 @@ class Patches:
         hr = hr[top : top + size, left : left + size]
         turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
         lr, hr = np.rot90(lr, turns), np.rot90(hr, turns)
-        return (lr[:, ::-1], hr[:, ::-1]) if mirrored else (lr, hr)
+        if mirrored:
+            lr, hr = lr[:, ::-1], hr[:, ::-1]
+        if self.grain:
+            lr = grained(lr, self.grain, *rng.integers(0, 2**16, 2))
+        return lr, hr
 
     def _skip(self, skipped: set[Path], path: Path, why: str | None) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from keras_perceptual import images, onnx_file, signatures, training, verification, warmup, zoo
 from keras_perceptual.errors import first_line
+from keras_perceptual.grain import GRAIN
 from keras_perceptual.lowering import lowered
 from keras_perceptual.normalization import InstanceNormalization
 
@@ -72,6 +73,7 @@ class Exporter:
         self.name = zoo.short_name(model)
         self.out, self.photographs = out, photographs
         self.histogram_match = histogram_match and self.scale > 1
+        self.grain = 0.0 if self.scale > 1 else GRAIN
 
     def saved_model(self, pixel_limit: int = 4_000_000) -> Exported:
         """Writes the next version of `out/<model>/`, as `save_serving` does.
@@ -91,6 +93,7 @@ class Exporter:
             self.scale,
             self.out / self.name,
             self.histogram_match,
+            self.grain,
             pixel_limit,
             check,
         )
@@ -105,7 +108,12 @@ class Exporter:
                 model by more than a level, or cannot be written.
         """
         content = to_tflite(
-            self.generator, self.histogram_match, quantize, self.photographs, fixed_size
+            self.generator,
+            self.histogram_match,
+            self.grain,
+            quantize,
+            self.photographs,
+            fixed_size,
         )
         artefact = verification.open_tflite(content)
         photographs = _fitted(self.photographs, fixed_size)
@@ -127,7 +135,7 @@ class Exporter:
         except onnx_file.OnnxError as error:
             raise ExportError(f"{self.name}: {error}") from None
         artefact = onnx_file.open_onnx(content)
-        agreement = self._checked(artefact, self.photographs, histogram_match=False)
+        agreement = self._checked(artefact, self.photographs, bare=True)
         return self._written(f"{self.name}.onnx", content, agreement)
 
     def _written(self, name: str, content: bytes, agreement: verification.Agreement) -> Exported:
@@ -145,11 +153,12 @@ class Exporter:
         artefact: verification.Signatures,
         photographs: list[np.ndarray],
         exact: bool = True,
-        histogram_match: bool | None = None,
+        bare: bool = False,
     ) -> verification.Agreement:
-        if histogram_match is None:
-            histogram_match = self.histogram_match
-        agreement = verification.compare(artefact, self.generator, photographs, histogram_match)
+        histogram_match, grain = (False, 0.0) if bare else (self.histogram_match, self.grain)
+        agreement = verification.compare(
+            artefact, self.generator, photographs, histogram_match, grain
+        )
         if exact and agreement.largest > 1:
             raise ExportError(
                 f"{self.name}: differs from the Keras model by {agreement.largest} levels, "
@@ -161,6 +170,7 @@ class Exporter:
 def to_tflite(
     generator: keras.Model,
     histogram_match: bool = True,
+    grain: float = 0.0,
     quantize: str = "none",
     photographs: Iterable[np.ndarray] = (),
     fixed_size: tuple[int, int] | None = None,
@@ -170,6 +180,7 @@ def to_tflite(
     Args:
         generator: a functional model from `lr` to `sr`, float32.
         histogram_match: whether `serving_default` matches levels.
+        grain: that `serving_default` gives its input, in levels.
         quantize: `none`; `float16` weights; `dynamic`, 8-bit weights; or `int8`, weights and
             activations in 8 bits, calibrated on `photographs`.
         photographs: `[H, W, 3]` uint8 LR images, needed for `int8`.
@@ -192,7 +203,7 @@ def to_tflite(
         raise ExportError("int8 needs photographs to calibrate on")
     shape = [1, *fixed_size, 3] if fixed_size else [None, None, None, 3]
     generator = lowered(generator)
-    endpoints = _endpoints(generator, histogram_match, shape)
+    endpoints = _endpoints(generator, histogram_match, grain, shape)
     with tempfile.TemporaryDirectory() as folder:
         _save(folder, generator, endpoints)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*endpoints])
@@ -209,12 +220,14 @@ def to_tflite(
             raise ExportError(f"cannot be converted: {first_line(error)}") from None
 
 
-def _endpoints(generator: keras.Model, histogram_match: bool, shape: list) -> dict[str, tuple]:
+def _endpoints(
+    generator: keras.Model, histogram_match: bool, grain: float, shape: list
+) -> dict[str, tuple]:
     """Returns the functions of pixels that an artefact has, each with what it takes."""
     lr = tf.TensorSpec(shape, tf.float32, "lr")
     endpoints: dict[str, tuple] = {}
     if len(generator.inputs) == 1:
-        serve = signatures.serving_default(generator, histogram_match)
+        serve = signatures.serving_default(generator, histogram_match, grain)
         endpoints["serving_default"] = serve, tf.TensorSpec(shape, tf.uint8, "lr")
         endpoints["upscale"] = signatures.upscale(generator), lr
     norms = [each for each in generator.layers if isinstance(each, InstanceNormalization)]
@@ -251,6 +264,7 @@ def save_serving(
     scale: int,
     folder: Path,
     histogram_match: bool = True,
+    grain: float = 0.0,
     pixel_limit: int = 4_000_000,
     check: Callable[[Path], Any] = lambda path: None,
 ) -> Path:
@@ -262,6 +276,7 @@ def save_serving(
         folder: the model's own, `exports/<model>`; the new version is a folder in it, named by
             the integer after the largest there.
         histogram_match: whether `serving_default` and `serve_bytes` match levels.
+        grain: that these two give their input, in levels.
         pixel_limit: largest number of pixels of an image that `serve_bytes` takes.
         check: called with the finished SavedModel before it gets its name; if it raises, nothing
             is left behind.
@@ -279,13 +294,13 @@ def save_serving(
     except OSError as error:
         raise ExportError(f"{folder}: cannot be written: {error.strerror}") from None
     strings = tf.TensorSpec([None], tf.string, "image_bytes")
-    serve_bytes = signatures.serve_bytes(generator, scale, histogram_match, pixel_limit)
+    serve_bytes = signatures.serve_bytes(generator, scale, histogram_match, grain, pixel_limit)
     try:
         _save(
             str(beside),
             generator,
             {
-                **_endpoints(generator, histogram_match, [None, None, None, 3]),
+                **_endpoints(generator, histogram_match, grain, [None, None, None, 3]),
                 "serve_bytes": (serve_bytes, strings),
             },
         )

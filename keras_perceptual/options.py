@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_perceptual.engines import ENGINES
+from keras_perceptual.grain import GRAIN
 from keras_perceptual.inference import LARGEST_SCALE
 
 __all__ = ["STREAM", "named_weights", "parser"]
@@ -137,6 +138,13 @@ def parser() -> argparse.ArgumentParser:
     )
     styles.add_argument(
         "--preserve-colour", action="store_true", help="take brightness alone from the painting"
+    )
+    styles.add_argument(
+        "--grain",
+        type=_number(float, 0, 255, "a number from 0 to 255"),
+        default=GRAIN,
+        metavar="LEVELS",
+        help="noise to paint flat parts by (%(default)g)",
     )
 
     files = parser.add_argument_group("files")

@@ -19,6 +19,7 @@ from typing import IO
 import numpy as np
 
 from keras_perceptual.enlargement import CHUNK, Enlargement, Progress
+from keras_perceptual.grain import grained
 from keras_perceptual.passes import Pass, as_integers, as_levels
 from keras_perceptual.postprocess import mix
 from keras_perceptual.resampling import RowResizer
@@ -73,6 +74,7 @@ class Painting(Enlargement):
         size: the same; the image is resized before it is painted.
         strength: 0..1, from the image to its painting.
         preserve_colour: whether to take brightness alone from the painting.
+        grain: that the network is given to paint by, in levels.
         budget: bytes that tiles may take.
         progress: called with the share done, up to 1.
     """
@@ -88,6 +90,7 @@ class Painting(Enlargement):
         *,
         strength: float,
         preserve_colour: bool,
+        grain: float,
         budget: int,
         progress: Progress | None = None,
     ) -> None:
@@ -95,7 +98,7 @@ class Painting(Enlargement):
             [tiles], take, shape, dtype, size, match=False, budget=budget, progress=progress
         )
         self._painter, self._strength = painter, strength
-        self._preserve_colour = preserve_colour
+        self._preserve_colour, self._grain = preserve_colour, grain
 
     def _enlarged(self) -> Iterator[np.ndarray]:
         (height, width), channels = self._size, self._shape[2]
@@ -108,7 +111,9 @@ class Painting(Enlargement):
             return
         with tempfile.TemporaryFile() as file:
             image = self._kept(file)
-            painter = self._painter.measured(_windows(image, tiles.pixels(self._budget)))
+            painter = self._painter.measured(
+                _windows(image, self._grain, tiles.pixels(self._budget))
+            )
             self._take = RowReader(image[top : top + CHUNK] for top in range(0, height, CHUNK))
             yield from self._painted(tiles.with_engine(painter))
 
@@ -116,7 +121,7 @@ class Painting(Enlargement):
         height, width = self._size
         originals = _Remembered(self._take)
         rows = tiles.rows(
-            originals,
+            _grained(originals, self._grain),
             height,
             width,
             alpha=self._shape[2] == 4,
@@ -166,11 +171,24 @@ class _Remembered:
         return self._again(count)
 
 
-def _windows(image: np.ndarray, pixels: float) -> np.ndarray:
+def _grained(take: Take, levels: float) -> Take:
+    """Returns a `Take` of the rows that another gives, from the top of an image, with grain."""
+    below = 0
+
+    def rows(count: int) -> np.ndarray:
+        nonlocal below
+        below += count
+        return grained(take(count), levels, top=below - count)
+
+    return rows
+
+
+def _windows(image: np.ndarray, grain: float, pixels: float) -> np.ndarray:
     """Returns windows spread evenly over an image.
 
     Args:
         image: `[H, W, 3 or 4]` uint8 or uint16.
+        grain: that they get, in levels.
         pixels: of all of them together, about.
 
     Returns:
@@ -185,7 +203,8 @@ def _windows(image: np.ndarray, pixels: float) -> np.ndarray:
     found = []
     for top in starts[0]:
         for left in starts[1]:
-            window = np.array(image[top : top + sides[0], left : left + sides[1]])
+            window = image[top : top + sides[0], left : left + sides[1]]
+            window = grained(np.array(window), grain, top, left)
             if window.shape[2] == 4:
                 window = fill_transparent(window[..., :3], window[..., 3])
             found.append(as_levels(window))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from keras_perceptual.grain import GRAIN
+
 __all__ = ["RECIPES", "Recipe", "get"]
 
 
@@ -37,6 +39,8 @@ class Recipe:
             patch is cut: it cleans compression artefacts and varies the size of what is seen.
         clipping: largest share, below 0.5, of the levels that become black, and of those that
             become white, in half of the photographs: flat parts are rare otherwise.
+        grain: standard deviation in levels of the smooth noise that LR patches get, for a style
+            generator to paint by where a photograph is flat.
         learning_rate: Adam's, at its peak.
         warmup: steps over which the learning rate rises from 0.
         decay: `cosine` to 0 at the last step, or `constant`.
@@ -64,6 +68,7 @@ class Recipe:
     blur: float = 0.0
     shrink: float = 1.0
     clipping: float = 0.0
+    grain: float = 0.0
     learning_rate: float = 1e-3
     warmup: int = 0
     decay: str = "cosine"
@@ -94,6 +99,8 @@ class Recipe:
             raise ValueError(f"expected a shrink above 0 and up to 1, received {self.shrink}")
         if not 0 <= self.clipping < 0.5:
             raise ValueError(f"expected a clipping from 0 to below 0.5, received {self.clipping}")
+        if not 0 <= self.grain <= 255:
+            raise ValueError(f"expected a grain of 0 to 255 levels, received {self.grain}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"expected an ema of at least 0 and below 1, received {self.ema}")
         if not self.learning_rate > 0:
@@ -166,7 +173,7 @@ _STYLES = Recipe(
     blocks=5,
     scale=1,
     loss={
-        "feature:block2_conv2": 3e-6,
+        "feature:block3_conv3": 1e-6,
         "style:block1_conv2": 1.0,
         "style:block2_conv2": 1.0,
         "style:block3_conv3": 1.0,
@@ -182,6 +189,7 @@ _STYLES = Recipe(
     patch_size=256,
     shrink=0.5,
     clipping=0.4,
+    grain=GRAIN,
     learning_rate=1.5e-3,
     warmup=200,
     ema=0.995,

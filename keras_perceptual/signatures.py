@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from keras_perceptual.grain import headroom, waves
 from keras_perceptual.layers import HistogramMatching
 from keras_perceptual.normalization import given_statistics, recorded_statistics
 from keras_perceptual.transparency import CELL, LEVELS
@@ -50,14 +53,14 @@ def _one_or_all(inputs: tuple) -> Any:
 
 
 def serving_default(
-    generator: keras.Model, histogram_match: bool = True
+    generator: keras.Model, histogram_match: bool = True, grain: float = 0.0
 ) -> Callable[[Any], dict[str, Any]]:
-    """Returns `lr` uint8 `[N, H, W, 3]` -> `sr` uint8, with the post-process."""
+    """Returns `lr` uint8 `[N, H, W, 3]` -> `sr` uint8, with all that comes before and after."""
     match = HistogramMatching()
 
     def serve(lr: Any) -> dict[str, Any]:
         levels = tf.cast(lr, tf.float32)
-        sr = generator(levels)
+        sr = generator(_grained(levels, grain) if grain else levels)
         if histogram_match:
             sr = match(sr, levels)
         return {"sr": tf.cast(tf.round(tf.clip_by_value(sr, 0.0, 255.0)), tf.uint8)}
@@ -65,8 +68,28 @@ def serving_default(
     return serve
 
 
+def _grained(levels: Any, deviation: float) -> Any:
+    """Returns images `[N, H, W, 3]` with grain, as `grain.grained` has it."""
+    down, right, phases = waves()
+    height, width = tf.shape(levels)[1], tf.shape(levels)[2]
+    y = tf.cast(tf.range(height), tf.float32)[:, None] * down.astype(np.float32)
+    x = tf.cast(tf.range(width), tf.float32)[:, None] * right.astype(np.float32)
+    x = x[:, :, None] + phases.astype(np.float32)
+    rows = tf.concat([tf.cos(y), -tf.sin(y)], axis=1)
+    columns = tf.concat([tf.cos(x), tf.sin(x)], axis=1)
+    columns = tf.reshape(tf.transpose(columns, (1, 0, 2)), (2 * len(down), -1))
+    noise = tf.reshape(tf.matmul(rows, columns), (1, height, width, 3))
+    room = headroom(deviation)
+    grained = levels * (1 - 2 * room / 255) + room + noise * (deviation * math.sqrt(2 / len(down)))
+    return tf.round(tf.clip_by_value(grained, 0.0, 255.0))
+
+
 def serve_bytes(
-    generator: keras.Model, scale: int, histogram_match: bool = True, pixel_limit: int = 4_000_000
+    generator: keras.Model,
+    scale: int,
+    histogram_match: bool = True,
+    grain: float = 0.0,
+    pixel_limit: int = 4_000_000,
 ) -> Callable[[Any], dict[str, Any]]:
     """Returns `image_bytes` string `[N]` -> `sr_bytes` string `[N]`, PNG files.
 
@@ -78,9 +101,10 @@ def serve_bytes(
         generator: from `lr` to `sr`.
         scale: its scale.
         histogram_match: whether to match the output's levels to the input's.
+        grain: that the input gets, in levels.
         pixel_limit: largest number of pixels of an input image.
     """
-    enlarge = serving_default(generator, histogram_match)
+    enlarge = serving_default(generator, histogram_match, grain)
 
     def serve_one(content: Any) -> Any:
         height, width = _size(content)

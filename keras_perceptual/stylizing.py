@@ -11,6 +11,7 @@ from keras_perceptual import zoo
 from keras_perceptual.converter import Converter
 from keras_perceptual.engines import EngineError
 from keras_perceptual.enlargement import Progress
+from keras_perceptual.grain import GRAIN
 from keras_perceptual.painting import Painter, Painting
 from keras_perceptual.passes import Pass, default_budget
 from keras_perceptual.streams import Take
@@ -32,6 +33,8 @@ class Stylizer(Converter):
         engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
         strength: 0 to 1, from the picture as it was to the painting.
         preserve_colour: whether to take brightness alone from the painting.
+        grain: faint noise that the network is given to paint by, its standard deviation in
+            levels; with 0, flat parts of a picture stay flat.
         threads: processor cores to use; all by default.
         scale: output size over input size; the picture is resized before it is painted, so
             that strokes keep their size.
@@ -43,8 +46,8 @@ class Stylizer(Converter):
         scale: output size over input size.
 
     Raises:
-        ValueError: if `strength` is out of its range, a weight is not positive, or the styles are
-            not of one network.
+        ValueError: if `strength` or `grain` is out of its range, a weight is not positive, or
+            the styles are not of one network.
         ZooError: if there is no such style.
         EngineError: if the model's file cannot be loaded or paints no styles.
     """
@@ -55,12 +58,15 @@ class Stylizer(Converter):
         engine: str = "auto",
         strength: float = 1.0,
         preserve_colour: bool = False,
+        grain: float = GRAIN,
         threads: int | None = None,
         scale: float = 1.0,
         memory: int | None = None,
     ) -> None:
         if not 0 <= strength <= 1:
             raise ValueError(f"expected a strength of 0 to 1, received {strength}")
+        if not 0 <= grain <= 255:
+            raise ValueError(f"expected a grain of 0 to 255 levels, received {grain}")
         mixture = style if isinstance(style, Mapping) else {os.fspath(style): 1.0}
         if not mixture or min(mixture.values()) <= 0:
             raise ValueError(f"expected positive weights of styles, received {dict(mixture)}")
@@ -78,7 +84,8 @@ class Stylizer(Converter):
             weights[0, number] += mixture[name] / sum(mixture.values())
         self.name = "+".join(map(zoo.short_name, mixture))
         self.path, self.scale = opened.path, scale
-        self.strength, self.preserve_colour, self.memory = strength, preserve_colour, memory
+        self.strength, self.preserve_colour = strength, preserve_colour
+        self.grain, self.memory = grain, memory
         self._painter = Painter(opened, weights)
         self._pass = Pass(self._painter.measured(opened.example()[0]), self.name, COSTS, LEAST_COST)
         if self._pass.scale != 1:
@@ -101,6 +108,7 @@ class Stylizer(Converter):
             size,
             strength=self.strength,
             preserve_colour=self.preserve_colour,
+            grain=self.grain,
             budget=self.memory or default_budget(),
             progress=progress,
         )

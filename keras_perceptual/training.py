@@ -115,6 +115,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
         blur=recipe.blur,
         shrink=recipe.shrink,
         clipping=recipe.clipping,
+        grain=recipe.grain,
         seed=recipe.seed,
         workers=sources.workers,
     )
@@ -204,7 +205,7 @@ def _validation(
 ) -> keras.callbacks.Callback:
     if sources.styles:
         names = [Path(style).stem for style in sources.styles]
-        return callbacks.StyleValidation(paths, result, loss, names, out, checkpoint)
+        return callbacks.StyleValidation(paths, result, loss, names, recipe.grain, out, checkpoint)
     return callbacks.Validation(paths, result, recipe.scale, recipe.blur, out, checkpoint)
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_perceptual.grain import grained
 from keras_perceptual.postprocess import histogram, look_up, matching_table
 from keras_perceptual.quiet import quiet_stderr
 from keras_perceptual.resampling import to_uint8
@@ -72,6 +73,7 @@ def compare(
     generator: keras.Model,
     photographs: Iterable[np.ndarray],
     histogram_match: bool = True,
+    grain: float = 0.0,
 ) -> Agreement:
     """Compares an artefact with its Keras model on photographs.
 
@@ -85,6 +87,7 @@ def compare(
         generator: what it was made from.
         photographs: `[H, W, 3]` uint8 LR images.
         histogram_match: whether the artefact's `serving_default` matches levels.
+        grain: that it gives its input, in levels.
 
     Returns:
         The agreement over all pixels of all photographs.
@@ -92,7 +95,7 @@ def compare(
     largest, absolute, squared, seconds, pixels = 0, 0.0, 0.0, [], 0
     for lr in photographs:
         batch = lr[None]
-        exact = keras.ops.convert_to_numpy(generator(batch.astype(np.float32)))[0]
+        exact = _run(generator, grained(lr, grain))
         low, high = to_uint8(exact - NOISE), to_uint8(exact + NOISE)
         expected = to_uint8(exact)
         if histogram_match:
@@ -106,8 +109,8 @@ def compare(
         seconds.append(min(times))
         given = result.astype(int)
         off = np.maximum(np.maximum(low.astype(int) - given, given - high.astype(int)), 0)
-        bare = np.abs(artefact.upscale(batch.astype(np.float32))[0] - exact).max()
-        largest = max(largest, int(off.max()), int(np.rint(bare)))
+        bare = artefact.upscale(batch.astype(np.float32))[0] - _run(generator, lr)
+        largest = max(largest, int(off.max()), int(np.rint(np.abs(bare).max())))
         difference = given - expected.astype(int)
         absolute += float(np.abs(difference).sum())
         squared += float((difference**2).sum())
@@ -119,3 +122,7 @@ def compare(
         float("inf") if error == 0 else float(10 * np.log10(255**2 / error)),
         float(np.mean(seconds)),
     )
+
+
+def _run(generator: keras.Model, lr: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(generator(lr[None].astype(np.float32)))[0]

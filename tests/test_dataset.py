@@ -115,6 +115,15 @@ def test_clipping_makes_flat_blacks_and_whites(tmp_path, rng):
     assert all(hr.min() >= 20 for _, hr in _take(_patches(tmp_path), 40))
 
 
+def test_grain_is_on_lr_patches_alone_and_elsewhere_on_each(tmp_path):
+    flat = np.full((90, 90, 3), 100, np.uint8)
+    images.write(tmp_path / "a.png", images.Picture(flat))
+    (lr, hr), *_ = _take(_patches(tmp_path, scale=1, patch_size=64, grain=8.0), 1)
+    assert np.all(hr == 100)
+    assert 5 < lr.std() < 12
+    assert np.abs(lr[0] - lr[1]).mean() > 2
+
+
 def test_nothing_to_train_on(tmp_path):
     with pytest.raises(DataError, match="found none"):
         _patches(tmp_path)

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_perceptual import generators, images
+from keras_perceptual import generators, images, painting
 from keras_perceptual.engines import EngineError
+from keras_perceptual.grain import GRAIN, grained
 from keras_perceptual.metrics import luma
 from keras_perceptual.painting import Painter
 from keras_perceptual.streams import RowReader
@@ -29,9 +30,9 @@ def models(tmp_path_factory):
             if layer.name.endswith("_norm"):
                 layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
         model.save(root / f"{styles}.keras")
-        (root / f"{styles}.tflite").write_bytes(exporting.to_tflite(model, False))
+        (root / f"{styles}.tflite").write_bytes(exporting.to_tflite(model, False, GRAIN))
     one = keras.saving.load_model(root / "1.keras")
-    exporting.save_serving(one, 1, root / "saved", histogram_match=False)
+    exporting.save_serving(one, 1, root / "saved", histogram_match=False, grain=GRAIN)
     return root
 
 
@@ -73,6 +74,24 @@ def test_tiles_with_one_image_statistics_show_no_seams(models, image):
     ]
     assert each.tile(300, 375, 1, 375 * 3).height < 300
     assert np.abs(rows[0].astype(int) - rows[1]).max() <= 1
+
+
+def test_grain_paints_what_is_flat(models):
+    black = np.zeros((160, 200, 3), np.uint8)
+    inner = (slice(60, -60, 4), slice(60, -60, 4))  # once in the network's stride
+    flat = Stylizer(models / "1.tflite", grain=0).stylize(black)[inner]
+    assert np.ptp(flat, axis=(0, 1)).max() <= 1
+    assert Stylizer(models / "1.tflite").stylize(black)[inner].std((0, 1)).min() > 1
+
+
+def test_tiles_get_the_grain_of_their_place(models, image, monkeypatch):
+    def whole(image, grain, pixels):
+        padded = np.pad(grained(image, grain), ((4, 4), (4, 4), (0, 0)), "symmetric")
+        return padded[None].astype(np.float32)
+
+    monkeypatch.setattr(painting, "_windows", whole)
+    at_once = Stylizer(models / "1.tflite").stylize(image).astype(int)
+    assert np.abs(at_once - Stylizer(models / "1.tflite", memory=1).stylize(image)).max() <= 1
 
 
 def test_an_image_in_tiles_looks_like_the_whole(models, image):
@@ -143,6 +162,8 @@ def test_what_is_wrong_is_said(models):
         Stylizer({str(models / "1.tflite"): 1.0, str(models / "3.tflite"): 1.0})
     with pytest.raises(ValueError, match="strength"):
         Stylizer(models / "1.tflite", strength=1.5)
+    with pytest.raises(ValueError, match="a grain of 0 to 255"):
+        Stylizer(models / "1.tflite", grain=-1)
     with pytest.raises(ValueError, match="positive weights"):
         Stylizer({str(models / "1.tflite"): 0.0})
     with pytest.raises(EngineError, match="found one that enlarges"):
@@ -183,6 +204,7 @@ def test_a_style_is_exported_with_the_same_signatures(models, tmp_path, run_scri
     served = interpreter.get_signature_runner("serving_default")(lr=image[None])["sr"][0]
     assert served.shape == image.shape
     assert served.dtype == np.uint8
+    assert np.abs(served[8:-8, 8:-8].astype(int) - painted[8:-8, 8:-8]).mean() < 2
     done = run_script("export.py", "--model", models / "3.keras", "--out", tmp_path)
     assert done.returncode == 1
     assert "choose one of #1 to #3" in done.stderr

@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from keras_perceptual import images, training, zoo
 from keras_perceptual.evaluation import benchmark, middles, sha256, style_losses
 from keras_perceptual.exporting import to_tflite
+from keras_perceptual.grain import GRAIN
 from keras_perceptual.inference import Upscaler
 from keras_perceptual.lpips import LPIPS
 from keras_perceptual.recipes import Recipe, get
@@ -51,8 +52,9 @@ def main() -> None:
     styles = run["sources"].get("styles", ())
     with images.atomic_path(folder / "model.tflite") as beside:
         generator = training.load_generator(str(folder / "model.keras"))
-        quantize = "float16" if styles else "none"  # strokes do not show it
-        beside.write_bytes(to_tflite(generator, not styles, quantize))
+        # Strokes do not show float16.
+        grain, quantize = (GRAIN, "float16") if styles else (0.0, "none")
+        beside.write_bytes(to_tflite(generator, not styles, grain, quantize))
 
     recipe = run["recipe"]
     measured = _styles(arguments, folder, run) if styles else _scores(arguments, folder, recipe)

@@ -236,8 +236,9 @@ def style(
     def active(x, name):
         return layers.ReLU(name=f"{name}_relu")(normalised(x, name))
 
-    # Each block's convolutions take 4 pixels of a quarter of the size off every side pair.
-    x = ReflectionPadding(8 * blocks, multiple=4, name="pad")(lr)
+    # Each block takes 2 pixels of a quarter of the size off every side. The 8 pixels more are cut
+    # off at the end: the zeros around the last convolutions show in them, as a frame.
+    x = ReflectionPadding(8 * blocks + 8, multiple=4, name="pad")(lr)
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit")(x)
     x = active(_conv(x, channels, 9, "head"), "head")
     for i in range(2):
@@ -256,7 +257,7 @@ def style(
     # black; so the first outputs are gray, and black is reached before tanh is flat.
     x = _conv(x, 3, 9, "tail", gain=0.01, activation="tanh")
     x = layers.Rescaling(150.0, offset=127.5, name="to_levels", dtype="float32")(x)
-    sr = Crop(name="sr", dtype="float32")(x, lr)
+    sr = Crop(8, name="sr", dtype="float32")(x, lr)
     return keras.Model(lr if weights is None else [lr, weights], sr, name="style")
 
 

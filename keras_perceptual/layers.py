@@ -263,19 +263,31 @@ class ReflectionPadding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_perceptual")
 class Crop(keras.layers.Layer):
-    """Cuts the bottom and right of images to the size of others.
+    """Cuts images to the size of others.
+
+    Args:
+        offset: pixels that are cut off above and to the left; the rest is cut below and to the
+            right.
 
     Call arguments:
         inputs: `[N, H, W, C]`.
-        like: `[N, h, w, c]`, no larger.
+        like: `[N, h, w, c]`, with h + offset and w + offset no larger than H and W.
 
     Returns:
         `[N, h, w, C]`.
     """
 
+    def __init__(self, offset: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.offset = offset
+
     def call(self, inputs, like):
         height, width = ops.shape(like)[1:3]
-        return inputs[:, :height, :width]
+        first = self.offset
+        return inputs[:, first : first + height, first : first + width]
 
     def compute_output_shape(self, inputs_shape, like_shape):
         return (*like_shape[:3], inputs_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "offset": self.offset}

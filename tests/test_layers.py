@@ -129,3 +129,4 @@ def test_reflection_padding_is_numpys(rng, size, multiple):
 def test_crop_cuts_to_the_size_of_another(rng):
     image = rng.uniform(0, 255, (1, 8, 9, 3)).astype(np.float32)
     assert np.array_equal(Crop()(image, np.zeros((1, 5, 7, 1))), image[:, :5, :7])
+    assert np.array_equal(Crop(2)(image, np.zeros((1, 5, 6, 1))), image[:, 2:7, 2:8])

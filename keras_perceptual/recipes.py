@@ -173,7 +173,7 @@ _STYLES = Recipe(
     blocks=5,
     scale=1,
     loss={
-        "feature:block3_conv3": 1e-6,
+        "feature:block3_conv3": 2e-6,
         "style:block1_conv2": 1.0,
         "style:block2_conv2": 1.0,
         "style:block3_conv3": 1.0,

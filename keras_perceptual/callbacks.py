@@ -63,10 +63,12 @@ class Guard(keras.callbacks.Callback):
 
 
 def _no_number(what: str, step: int, checkpoint: Path) -> TrainingError:
-    kept = f"{checkpoint}, is kept" if checkpoint.exists() else "was not reached"
+    kept = "was not reached"
+    if checkpoint.exists():
+        kept = f"{checkpoint}, is kept: --resume {checkpoint.parent} goes on from there"
     return TrainingError(
         f"{what} was no finite number any more at step {step}; the last good checkpoint, {kept}. "
-        "A lower --learning-rate or a --clip-norm helps"
+        "If it comes again, a lower --learning-rate or a --clip-norm helps"
     )
 
 

@@ -95,7 +95,8 @@ def compare(
     largest, absolute, squared, seconds, pixels = 0, 0.0, 0.0, [], 0
     for lr in photographs:
         batch = lr[None]
-        exact = _run(generator, grained(lr, grain))
+        plain = _run(generator, lr)
+        exact = _run(generator, grained(lr, grain)) if grain else plain
         low, high = to_uint8(exact - NOISE), to_uint8(exact + NOISE)
         expected = to_uint8(exact)
         if histogram_match:
@@ -109,7 +110,7 @@ def compare(
         seconds.append(min(times))
         given = result.astype(int)
         off = np.maximum(np.maximum(low.astype(int) - given, given - high.astype(int)), 0)
-        bare = artefact.upscale(batch.astype(np.float32))[0] - _run(generator, lr)
+        bare = artefact.upscale(batch.astype(np.float32))[0] - plain
         largest = max(largest, int(off.max()), int(np.rint(np.abs(bare).max())))
         difference = given - expected.astype(int)
         absolute += float(np.abs(difference).sum())

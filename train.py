@@ -20,6 +20,10 @@ def _loss(text: str) -> dict[str, float]:
     return named_weights(text, "NAME=WEIGHT,NAME=WEIGHT such as pixel_absolute=1")
 
 
+def _damage(text: str) -> dict[str, float]:
+    return named_weights(text, "NAME=NUMBER,NAME=NUMBER such as noise=12")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Train a generator. Without arguments: x4-feature, starting from x4-pixel; "
@@ -50,12 +54,14 @@ def _parser() -> argparse.ArgumentParser:
                 option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS
             )
         elif field.name != "name":
-            kind = _loss if field.name == "loss" else kinds[str(field.type)]
+            kind = {"loss": _loss, "damage": _damage}.get(field.name) or kinds[str(field.type)]
             numbers.add_argument(
                 option,
                 type=kind,
                 default=argparse.SUPPRESS,
-                metavar="NAME=WEIGHT,..." if kind is _loss else str(field.type).upper(),
+                metavar="NAME=NUMBER,..."
+                if field.name in ("loss", "damage")
+                else str(field.type).upper(),
             )
     return parser
 

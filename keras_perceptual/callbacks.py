@@ -15,6 +15,7 @@ from keras import ops
 from tqdm.auto import tqdm
 
 from keras_perceptual import figures, images
+from keras_perceptual.degradations import Damage, damaged
 from keras_perceptual.grain import grained
 from keras_perceptual.losses import PerceptualLoss
 from keras_perceptual.metrics import psnr_y
@@ -36,9 +37,12 @@ class TrainingError(Exception):
 
 
 class Guard(keras.callbacks.Callback):
-    """Stops a run at its last step, and at once when its loss is no number any more."""
+    """Stops a run at its last step, and when step after step gave no number.
 
-    EVERY = 10  # reading the loss waits for the step, which costs an accelerator its lead
+    One such step is left out and counted by the optimiser (`SteadyAdam`).
+    """
+
+    EVERY = 10  # reading a number waits for the step, which costs an accelerator its lead
 
     def __init__(self, steps: int, checkpoint: Path) -> None:
         super().__init__()
@@ -50,16 +54,17 @@ class Guard(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.seen += 1
         if self.seen % self.EVERY == 0:
-            self._check(logs)
+            self._check()
         if self.seen >= self.steps:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        self._check(logs)
+        self._check()
+        logs["skipped"] = self.model.skipped[0]
 
-    def _check(self, logs: Mapping[str, float]) -> None:
-        if not math.isfinite(float(logs["loss"])):
-            raise _no_number("the loss", self.seen, self.checkpoint)
+    def _check(self) -> None:
+        if self.model.skipped[1] >= self.model.optimizer.LIMIT:
+            raise _no_number("the gradient", self.seen, self.checkpoint)
 
 
 def _no_number(what: str, step: int, checkpoint: Path) -> TrainingError:
@@ -101,6 +106,7 @@ class Validation(keras.callbacks.Callback):
         result: float32 generator that receives the averaged weights.
         scale: HR size over LR size.
         blur: of the degradation, in HR pixels.
+        damage: what LR went through, drawn anew for each photograph but the same each epoch.
         out: the run's folder.
         checkpoint: the last good one, for the message when an output is no number.
     """
@@ -114,6 +120,7 @@ class Validation(keras.callbacks.Callback):
         result: keras.Model,
         scale: int,
         blur: float,
+        damage: Damage | None,
         out: Path,
         checkpoint: Path,
     ) -> None:
@@ -121,10 +128,15 @@ class Validation(keras.callbacks.Callback):
         self.checkpoint = checkpoint
         self.result, self.scale, self.samples = result, scale, out / "samples"
         self.pairs = []
-        for hr in _middles(paths, self.SIDE):
+        for number, hr in enumerate(_middles(paths, self.SIDE)):
             hr = crop_to_multiple(hr, scale)
-            if min(hr.shape[:2]) > 4 * scale:
-                self.pairs.append((degrade(hr, scale, blur), hr))
+            if min(hr.shape[:2]) <= 4 * scale:
+                continue
+            if damage:
+                lr = damaged(hr, scale, damage, np.random.default_rng(number))
+            else:
+                lr = degrade(hr, scale, blur)
+            self.pairs.append((lr, hr))
 
     def on_epoch_end(self, epoch, logs=None):
         self.result.set_weights(self.model.averaged_weights())
@@ -238,15 +250,22 @@ class History(keras.callbacks.Callback):
         self.started = time.monotonic()
         if path.exists() and keep:
             with path.open(newline="", encoding="utf-8") as file:
-                rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+                rows = [
+                    {k: _number(v) for k, v in row.items() if v} for row in csv.DictReader(file)
+                ]
             self.rows = [row for row in rows if row["step"] <= keep]
         if self.rows:
             self.started -= self.rows[-1]["seconds"]
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = round(time.monotonic() - self.started, 1)
-        numbers = {name: float(value) for name, value in logs.items()}
+        numbers = {k: v if isinstance(v, int) else float(v) for k, v in logs.items()}
         self.rows.append({"step": self.model.step, "seconds": seconds, **numbers})
+        self.write()
+        figures.curves(self.rows, self.path.with_name("curves.png"))
+
+    def write(self) -> None:
+        """Writes the rows; those from before a column was there have nothing in it."""
         with (
             images.atomic_path(self.path) as beside,
             beside.open("w", newline="", encoding="utf-8") as file,
@@ -254,7 +273,10 @@ class History(keras.callbacks.Callback):
             writer = csv.DictWriter(file, fieldnames=self.rows[-1])
             writer.writeheader()
             writer.writerows(self.rows)
-        figures.curves(self.rows, self.path.with_name("curves.png"))
+
+
+def _number(text: str) -> float:
+    return int(text) if text.isdecimal() else float(text)
 
 
 class Checkpoint(keras.callbacks.Callback):

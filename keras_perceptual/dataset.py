@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from keras_perceptual import images
+from keras_perceptual.degradations import Damage, damaged
 from keras_perceptual.grain import grained
 from keras_perceptual.resampling import degrade
 
@@ -112,6 +113,7 @@ class Patches:
         clipping: largest share of the levels that is made black, and white, in half of the
             photographs.
         grain: standard deviation in levels of the grain that is added to LR patches.
+        damage: what LR patches went through, if they are not to be clean.
         seed: of everything that is drawn.
         workers: threads that decode.
 
@@ -133,6 +135,7 @@ class Patches:
         shrink: float = 1.0,
         clipping: float = 0.0,
         grain: float = 0.0,
+        damage: Damage | None = None,
         seed: int = 0,
         workers: int = 4,
     ) -> None:
@@ -141,7 +144,7 @@ class Patches:
         self.paths = list(paths)
         self.batch_size, self.patch_size, self.scale = batch_size, patch_size, scale
         self.blur, self.shrink, self.clipping = blur, shrink, clipping
-        self.grain = grain
+        self.grain, self.damage = grain, damage
         self.seed, self.workers = seed, workers
         self.broken: set[Path] = set()
         self.too_small: set[Path] = set()
@@ -232,7 +235,7 @@ class Patches:
 
     def _patch(self, hr: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         # A margin of whole LR pixels keeps the patch's borders free of the image's own.
-        size, margin = self.patch_size, 2 * self.scale
+        size, margin = self.patch_size, (8 if self.damage else 2) * self.scale
         top, left = (int(rng.integers(0, side - size + 1)) for side in hr.shape[:2])
         before_y, before_x = (min(margin, o // self.scale * self.scale) for o in (top, left))
         after_y, after_x = (
@@ -240,7 +243,10 @@ class Patches:
             for side, offset in zip(hr.shape, (top, left), strict=False)
         )
         wide = hr[top - before_y : top + size + after_y, left - before_x : left + size + after_x]
-        lr = degrade(wide, self.scale, self.blur)
+        if self.damage:
+            lr = damaged(wide, self.scale, self.damage, rng)
+        else:
+            lr = degrade(wide, self.scale, self.blur)
         inner = size // self.scale
         y, x = before_y // self.scale, before_x // self.scale
         lr = lr[y : y + inner, x : x + inner]
@@ -251,7 +257,8 @@ class Patches:
             lr, hr = lr[:, ::-1], hr[:, ::-1]
         if self.grain:
             lr = grained(lr, self.grain, *rng.integers(0, 2**16, 2))
-        return lr, hr
+        # Copies, not views: a view keeps its whole photograph in memory.
+        return lr.copy(), hr.copy()
 
     def _skip(self, skipped: set[Path], path: Path, why: str | None) -> None:
         with self._lock:

@@ -96,7 +96,7 @@ def curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = [name for name in history[-1] if name not in ("step", "seconds")]
+    names = [name for name in history[-1] if name not in ("step", "seconds", "skipped")]
     figure = Figure(figsize=(5 * len(names), 3.5), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):

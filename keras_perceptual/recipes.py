@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from keras_perceptual.degradations import Damage
 from keras_perceptual.grain import GRAIN
 
 __all__ = ["RECIPES", "Recipe", "get"]
@@ -41,6 +42,8 @@ class Recipe:
             become white, in half of the photographs: flat parts are rare otherwise.
         grain: standard deviation in levels of the smooth noise that LR patches get, for a style
             generator to paint by where a photograph is flat.
+        damage: what happens to LR patches, as `degradations.Damage` takes it, such as share=0.75;
+            its own numbers where one is not given. Nothing at all where it is empty.
         learning_rate: Adam's, at its peak.
         warmup: steps over which the learning rate rises from 0.
         decay: `cosine` to 0 at the last step, or `constant`.
@@ -69,6 +72,7 @@ class Recipe:
     shrink: float = 1.0
     clipping: float = 0.0
     grain: float = 0.0
+    damage: Mapping[str, float] = field(default_factory=dict)
     learning_rate: float = 1e-3
     warmup: int = 0
     decay: str = "cosine"
@@ -79,7 +83,17 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "loss", MappingProxyType(dict(self.loss)))
+        for name in ("loss", "damage"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        unknown = set(self.damage) - {f.name for f in dataclasses.fields(Damage)}
+        if unknown:
+            raise ValueError(
+                f"expected a damage of {', '.join(f.name for f in dataclasses.fields(Damage))}, "
+                f"received {', '.join(sorted(unknown))}"
+            )
+        if self.damage and self.blur:
+            raise ValueError("expected a blur or a damage, received both")
+        self.damages  # noqa: B018 - says what is out of its range
         for name in ("scale", "steps", "epoch_steps", "batch_size", "patch_size", "style_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, received {getattr(self, name)}")
@@ -106,10 +120,15 @@ class Recipe:
         if not self.learning_rate > 0:
             raise ValueError(f"expected a learning_rate above 0, received {self.learning_rate}")
 
+    @property
+    def damages(self) -> Damage | None:
+        """What happens to LR patches, if they are not clean."""
+        return Damage(**self.damage) if self.damage else None
+
     def to_dict(self) -> dict:
         """Returns the fields as a dict that JSON takes."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {**fields, "loss": dict(self.loss)}
+        return {**fields, "loss": dict(self.loss), "damage": dict(self.damage)}
 
 
 _PAPER = Recipe(
@@ -221,6 +240,21 @@ RECIPES: dict[str, Recipe] = {
             steps=1500,
             patch_size=96,
             epoch_steps=250,
+        ),
+        # Wider and deeper than the clean ones: beside the loss network that costs little.
+        Recipe(
+            "x4-photo-pixel",
+            channels=64,
+            blocks=10,
+            start="x4-pixel",
+            steps=12_000,
+            epoch_steps=500,
+            shrink=0.5,
+            damage=vars(Damage()),
+            learning_rate=5e-4,
+            warmup=200,
+            clip_norm=1.0,
+            ema=0.999,
         ),
         _X8_PIXEL,
         replace(

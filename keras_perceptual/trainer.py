@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_perceptual import adversary
 from keras_perceptual.losses import PerceptualLoss
+from keras_perceptual.optimizer import FiniteMean
 
 __all__ = ["PerceptualTrainer"]
 
@@ -57,7 +58,11 @@ class PerceptualTrainer(keras.Model):
         if stability:
             self.seed, self.random = seed, keras.random.SeedGenerator(seed)
             names += ["stability"]
-        self.term_metrics = {n: keras.metrics.Mean(_metric_name(n)) for n in names}
+        self.term_metrics = {n: FiniteMean(_metric_name(n)) for n in names}
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        self._loss_tracker = FiniteMean("loss")
 
     def build(self, input_shape=None):
         self.built = True  # functional models are from the start
@@ -132,6 +137,13 @@ class PerceptualTrainer(keras.Model):
     def step(self) -> int:
         """Number of optimiser steps made."""
         return int(ops.convert_to_numpy(self.optimizer.iterations))
+
+    @property
+    def skipped(self) -> tuple[int, int]:
+        """Steps that were left out for their gradients: in all, and in a row up to now."""
+        if keras.backend.backend() == "jax":
+            self.jax_state_sync()  # between steps its variables are empty
+        return int(self.optimizer.skipped), int(self.optimizer.in_a_row)
 
     def averaged_weights(self) -> list[np.ndarray]:
         """Returns the generator's weights, moving averages where the optimiser keeps them."""

@@ -20,6 +20,7 @@ from keras_perceptual.dataset import Patches, painting, split, with_styles
 from keras_perceptual.errors import first_line
 from keras_perceptual.losses import PerceptualLoss, layer_of
 from keras_perceptual.normalization import InstanceNormalization
+from keras_perceptual.optimizer import SteadyAdam
 from keras_perceptual.recipes import Recipe
 from keras_perceptual.trainer import PerceptualTrainer
 
@@ -116,6 +117,7 @@ def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -
         shrink=recipe.shrink,
         clipping=recipe.clipping,
         grain=recipe.grain,
+        damage=recipe.damages,
         seed=recipe.seed,
         workers=sources.workers,
     )
@@ -206,7 +208,9 @@ def _validation(
     if sources.styles:
         names = [Path(style).stem for style in sources.styles]
         return callbacks.StyleValidation(paths, result, loss, names, recipe.grain, out, checkpoint)
-    return callbacks.Validation(paths, result, recipe.scale, recipe.blur, out, checkpoint)
+    return callbacks.Validation(
+        paths, result, recipe.scale, recipe.blur, recipe.damages, out, checkpoint
+    )
 
 
 def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
@@ -260,7 +264,7 @@ def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
         warmup_target=recipe.learning_rate if recipe.warmup else None,
         warmup_steps=recipe.warmup,
     )
-    return keras.optimizers.Adam(
+    return SteadyAdam(
         rate,
         global_clipnorm=recipe.clip_norm or None,
         use_ema=recipe.ema > 0,
@@ -299,7 +303,9 @@ def load_generator(name: str) -> keras.Model:
 def transfer(source: keras.Model, target: keras.Model) -> list[str]:
     """Copies weights from layer to layer of the same name and shapes.
 
-    Instance normalisations of another number of styles get the mean of the source's.
+    Instance normalisations of another number of styles get the mean of the source's. A wider
+    target gets the source's filters as its first ones, which see nothing of the others, so it
+    begins where the source ended.
 
     Args:
         source: where from.
@@ -312,6 +318,7 @@ def transfer(source: keras.Model, target: keras.Model) -> list[str]:
         ZooError: if no layer fits.
     """
     copied = []
+    wider = _width(source), _width(target)
     for layer in target.layers:
         try:
             weights = source.get_layer(layer.name).get_weights()
@@ -319,6 +326,11 @@ def transfer(source: keras.Model, target: keras.Model) -> list[str]:
             continue
         if isinstance(layer, InstanceNormalization) and len(weights[0]) != layer.styles:
             weights = [np.repeat(w.mean(0, keepdims=True), layer.styles, 0) for w in weights]
+        if wider[0] < wider[1]:
+            weights = [
+                _widened(old, new, *wider)
+                for old, new in zip(weights, layer.get_weights(), strict=False)
+            ]
         if weights and [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
             layer.set_weights(weights)
             copied.append(layer.name)
@@ -327,3 +339,23 @@ def transfer(source: keras.Model, target: keras.Model) -> list[str]:
             f"no layer of {source.name} fits {target.name}; another --start, or an empty one, may"
         )
     return copied
+
+
+def _width(generator: keras.Model) -> int:
+    """Returns the number of filters of a generator's inner convolutions."""
+    return next(layer.filters for layer in generator.layers if layer.name == "head")
+
+
+def _widened(old: np.ndarray, new: np.ndarray, narrow: int, wide: int) -> np.ndarray:
+    """Returns the weights `new` of a wider layer with `old` in the place of its first filters.
+
+    Each axis is either as long in both or grows from `narrow` to `wide`; others stay as they are.
+    """
+    grown = [(a, b) == (narrow, wide) for a, b in zip(old.shape, new.shape, strict=True)]
+    if any(a != b and not g for a, b, g in zip(old.shape, new.shape, grown, strict=True)):
+        return old
+    result = new.copy()
+    if old.ndim > 1 and grown[-2]:
+        result[..., narrow:, : old.shape[-1]] = 0
+    result[tuple(slice(side) for side in old.shape)] = old
+    return result

@@ -12,10 +12,12 @@ import time
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
-from keras_perceptual import generators, recipes, training, zoo
+from keras_perceptual import callbacks, generators, recipes, training, zoo
 from keras_perceptual.loss_network import LossNetworkError
 from keras_perceptual.losses import PerceptualLoss
+from keras_perceptual.optimizer import SteadyAdam
 
 from .conftest import ROOT, SAMPLES
 
@@ -130,7 +132,8 @@ def test_a_run_leaves_all_it_should(tmp_path, sources):
     rows = _history(run)
     assert [row["step"] for row in rows] == [5, 10]
     assert set(rows[0]) == {
-        "step", "seconds", "loss", "feature_block2_conv2", "pixel_squared", "val_psnr_y",
+        "step", "seconds", "loss", "feature_block2_conv2", "pixel_squared", "skipped",
+        "val_psnr_y",
     }  # fmt: skip
     assert last == rows[-1]
     assert [p.name for p in sorted((run / "samples").iterdir())] == ["000005.png", "000010.png"]
@@ -208,6 +211,47 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, sources):
         training.train(recipe, sources, tmp_path)
     for weight in training.load_generator(str(tmp_path / "model.keras")).get_weights():
         assert np.isfinite(weight).all()
+
+
+def test_a_wider_generator_begins_where_a_narrow_one_ended(rng):
+    narrow = generators.subpixel(4, channels=6, blocks=2)
+    narrow.set_weights([rng.normal(0, 0.1, w.shape) for w in narrow.get_weights()])
+    wide = generators.subpixel(4, channels=10, blocks=2)
+    assert set(training.transfer(narrow, wide)) >= {"head", "block1_conv1", "tail"}
+    lr = rng.uniform(0, 255, (1, 9, 7, 3)).astype(np.float32)
+    np.testing.assert_allclose(wide(lr), narrow(lr), atol=2e-3)
+    # What is new is not dead: it has weights, and what it changes can be learnt.
+    assert np.abs(wide.get_layer("block0_conv0").kernel.numpy()[..., 6:]).min() > 0
+
+
+def test_a_step_that_is_no_number_is_left_out(tmp_path, sources, monkeypatch):
+    """The gradients of one step are spoilt; the run goes on to its end and counts it."""
+    apply = SteadyAdam.apply
+
+    def spoilt(self, grads, variables=None):
+        bad = ops.where(ops.equal(self.iterations, 3), np.nan, 0.0)
+        return apply(self, [grads[0] + ops.cast(bad, grads[0].dtype), *grads[1:]], variables)
+
+    monkeypatch.setattr(SteadyAdam, "apply", spoilt)
+    training.train(_recipe(), sources, tmp_path)
+    rows = _history(tmp_path)
+    assert [(row["step"], row["skipped"]) for row in rows] == [(5, 1), (10, 1)]
+    assert all(np.isfinite(row["loss"]) and np.isfinite(row["val_psnr_y"]) for row in rows)
+
+
+def test_history_of_a_run_that_goes_on_keeps_its_columns(tmp_path, sources):
+    """Rows of before there was a column have nothing in it, and integers stay integers."""
+    training.train(_recipe(), sources, tmp_path)
+    path = tmp_path / "history.csv"
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    column = lines[0].index("skipped")
+    path.write_text("\n".join(",".join(x for i, x in enumerate(r) if i != column) for r in lines))
+    history = callbacks.History(path, keep=10)
+    assert [(type(row["step"]), row["step"]) for row in history.rows] == [(int, 5), (int, 10)]
+    history.rows.append({**history.rows[-1], "step": 15, "skipped": 2})
+    history.write()
+    again = callbacks.History(path, keep=15).rows
+    assert [row.get("skipped") for row in again] == [None, None, 2]
 
 
 def test_steps_that_are_no_multiple_of_an_epoch(tmp_path, sources):

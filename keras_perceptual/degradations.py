@@ -80,7 +80,7 @@ def damaged(hr: np.ndarray, scale: int, damage: Damage, rng: np.random.Generator
     if damage.blur and rng.random() < _BLURRED:
         hr = _blurred(hr, damage.blur, rng)
     if rng.random() < _STORED_LARGER:
-        larger = rng.uniform(1, min(scale, 2.0))
+        larger = float(rng.uniform(1, min(scale, 2.0)))
         hr = _stored(_reduced(hr, [round(larger * side) for side in size], rng), damage, rng)
     return _stored(_reduced(hr, size, rng), damage, rng)
 
@@ -104,7 +104,9 @@ def _blurred(image: np.ndarray, most: float, rng: np.random.Generator) -> np.nda
     return to_uint8(fftconvolve(padded, kernel, "valid", axes=(0, 1)))
 
 
-def _reduced(image: np.ndarray, size: tuple[int, int] | list, rng: np.random.Generator):
+def _reduced(
+    image: np.ndarray, size: list[int] | tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
     kernel = _KERNELS[rng.choice(len(_KERNELS), p=(0.4, 0.2, 0.2, 0.2))]
     return np.asarray(Image.fromarray(image).resize(size, kernel))
 
@@ -118,7 +120,7 @@ def _stored(image: np.ndarray, damage: Damage, rng: np.random.Generator) -> np.n
     if rng.random() < _COMPRESSED:
         quality = round(rng.uniform(damage.quality, 95))
         subsampling = _SUBSAMPLINGS[rng.choice(3, p=(0.6, 0.3, 0.1))]
-        offset = rng.integers(0, _BLOCK, 2)
+        offset = (int(rng.integers(_BLOCK)), int(rng.integers(_BLOCK)))
         steps.append(lambda pixels: compressed(pixels, quality, subsampling, offset))
     if rng.random() < 0.25:
         steps.reverse()

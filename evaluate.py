@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 from tqdm.auto import tqdm
 
 import keras_perceptual
-from keras_perceptual import evaluation, figures, images, zoo
-from keras_perceptual.engines import ENGINES, EngineError
-from keras_perceptual.inference import Upscaler
-from keras_perceptual.metrics import LPIPS_VARIABLE
-from keras_perceptual.quiet import quiet_stderr
+from keras_perceptual import zoo
+from keras_perceptual.evaluation import benchmark as evaluation
+from keras_perceptual.evaluation import figures
+from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
+from keras_perceptual.files import images
+from keras_perceptual.inference.engines import ENGINES, EngineError
+from keras_perceptual.inference.upscaler import Upscaler
+from keras_perceptual.system.quiet import quiet_stderr
 
 if TYPE_CHECKING:
-    from keras_perceptual.lpips import LPIPS
+    from keras_perceptual.evaluation.lpips import LPIPS
 
 ROOT = Path(__file__).parent
 BLURS = {"bicubic": 0.0, "blur-bicubic": 1.0}  # standard deviation in HR pixels, the paper's
@@ -155,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"expected sets of different names, received {' '.join(sets)}")
     try:
         with quiet_stderr():
-            from keras_perceptual.lpips import LPIPS, LPIPSError
+            from keras_perceptual.evaluation.lpips import LPIPS, LPIPSError
     except ModuleNotFoundError as error:
         print(f"evaluate.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)
         return 1

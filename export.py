@@ -7,8 +7,9 @@ import logging
 import sys
 from pathlib import Path
 
-from keras_perceptual import images, zoo
-from keras_perceptual.quiet import quiet_stderr
+from keras_perceptual import zoo
+from keras_perceptual.files import images
+from keras_perceptual.system.quiet import quiet_stderr
 
 ROOT = Path(__file__).parent
 SAMPLES = ROOT / "data" / "samples" / "LRx4"
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         with quiet_stderr():
-            from keras_perceptual import exporting
+            from keras_perceptual.export import exporter as exporting
     except ModuleNotFoundError as error:
         print(f"export.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)
         return 1

@@ -7,12 +7,15 @@ import os
 import sys
 from collections.abc import Callable
 
-from keras_perceptual import batch, figures, images, options, reports
-from keras_perceptual.converter import Converter
-from keras_perceptual.engines import EngineError
-from keras_perceptual.inference import Upscaler
-from keras_perceptual.options import STREAM
-from keras_perceptual.stylizing import Stylizer
+from keras_perceptual.cli import jobs as batch
+from keras_perceptual.cli import options, reports
+from keras_perceptual.cli.options import STREAM
+from keras_perceptual.evaluation import figures
+from keras_perceptual.files import images
+from keras_perceptual.inference.converter import Converter
+from keras_perceptual.inference.engines import EngineError
+from keras_perceptual.inference.stylizer import Stylizer
+from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.zoo import ZooError
 
 

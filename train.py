@@ -9,9 +9,9 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from keras_perceptual.options import named_weights
-from keras_perceptual.quiet import quiet_stderr
-from keras_perceptual.recipes import RECIPES, Recipe, get
+from keras_perceptual.cli.options import named_weights
+from keras_perceptual.system.quiet import quiet_stderr
+from keras_perceptual.training.recipes import RECIPES, Recipe, get
 
 ROOT = Path(__file__).parent
 
@@ -94,10 +94,10 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     try:
         with quiet_stderr():
-            from keras_perceptual import training
-            from keras_perceptual.dataset import DataError
-            from keras_perceptual.images import ImageError
-            from keras_perceptual.loss_network import LossNetworkError
+            from keras_perceptual.files.images import ImageError
+            from keras_perceptual.losses.vgg import LossNetworkError
+            from keras_perceptual.training import run as training
+            from keras_perceptual.training.dataset import DataError
             from keras_perceptual.zoo import ZooError
     except ModuleNotFoundError as error:
         print(f"train.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)

@@ -18,9 +18,10 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from keras_perceptual import Upscaler, images, zoo
+from keras_perceptual import Upscaler, zoo
 from keras_perceptual.evaluation import benchmark
-from keras_perceptual.lpips import LPIPS
+from keras_perceptual.evaluation.lpips import LPIPS
+from keras_perceptual.files import images
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 

@@ -23,8 +23,9 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
-from keras_perceptual import images, zoo
-from keras_perceptual.engines import open_engine
+from keras_perceptual import zoo
+from keras_perceptual.files import images
+from keras_perceptual.inference.engines import open_engine
 from processes import alone
 
 PHOTOGRAPH = ROOT / "data" / "samples" / "HR" / "chelsea.png"

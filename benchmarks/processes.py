@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_perceptual.errors import first_line
-from keras_perceptual.quiet import quiet_stderr
+from keras_perceptual.system.quiet import quiet_stderr
 
 # What a process counts as its peak may include what its parent held when it was started: a
 # benchmark's own process, their parent, therefore never imports TensorFlow.

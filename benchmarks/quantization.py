@@ -15,10 +15,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from keras_perceptual import Upscaler, images
+from keras_perceptual import Upscaler
 from keras_perceptual.evaluation import benchmark
-from keras_perceptual.exporting import QUANTIZATIONS, Exporter
-from keras_perceptual.lpips import LPIPS
+from keras_perceptual.evaluation.lpips import LPIPS
+from keras_perceptual.export.exporter import QUANTIZATIONS, Exporter
+from keras_perceptual.files import images
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
-from keras_perceptual.quiet import quiet_stderr
+from keras_perceptual.system.quiet import quiet_stderr
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
 
 SAMPLES = ROOT / "data" / "samples" / "LRx4"
@@ -39,7 +39,12 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
         What was taken, and its multiply-adds for the image.
     """
     with quiet_stderr():
-        from keras_perceptual import exporting, generators, images, onnx_file, training, zoo
+        from keras_perceptual import zoo
+        from keras_perceptual.export import exporter as exporting
+        from keras_perceptual.export import onnx as onnx_file
+        from keras_perceptual.files import images
+        from keras_perceptual.models import generators
+        from keras_perceptual.training import run as training
 
         photographs = [images.read(path).pixels for path in images.list_images(SAMPLES)]
         if generator == "subpixel":
@@ -69,7 +74,7 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
 def open_keras(folder: Path, threads: int) -> Run:
     import tensorflow as tf
 
-    from keras_perceptual import training
+    from keras_perceptual.training import run as training
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     model = training.load_generator(str(folder / "model.keras"))
@@ -79,13 +84,13 @@ def open_keras(folder: Path, threads: int) -> Run:
 
 
 def open_saved_model(folder: Path, threads: int) -> Run:
-    from keras_perceptual.engines import SavedModelEngine
+    from keras_perceptual.inference.engines import SavedModelEngine
 
     return SavedModelEngine(folder / "saved_model", threads).run
 
 
 def open_litert(folder: Path, threads: int, quantize: str) -> Run:
-    from keras_perceptual.engines import LiteRTEngine
+    from keras_perceptual.inference.engines import LiteRTEngine
 
     return LiteRTEngine(folder / f"{quantize}.tflite", threads).run
 

@@ -20,11 +20,13 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
-from keras_perceptual import Upscaler, evaluation, images, zoo
-from keras_perceptual.engines import EngineError
-from keras_perceptual.metrics import LPIPS_VARIABLE
-from keras_perceptual.quiet import quiet_stderr
-from keras_perceptual.resampling import imresize
+from keras_perceptual import Upscaler, zoo
+from keras_perceptual.evaluation import benchmark as evaluation
+from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
+from keras_perceptual.files import images
+from keras_perceptual.inference.engines import EngineError
+from keras_perceptual.pixels.resampling import imresize
+from keras_perceptual.system.quiet import quiet_stderr
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
 
 PHOTOGRAPH = ROOT / "data" / "samples" / "HR" / "chelsea.png"
@@ -52,7 +54,8 @@ def open_model(name: str, threads: int) -> Run:
 def count(names: list[str]) -> dict[str, Size]:
     """Counts parameters and multiply-adds of shipped models from their Keras files."""
     with quiet_stderr():
-        from keras_perceptual import generators, training
+        from keras_perceptual.models import generators
+        from keras_perceptual.training import run as training
     side = 64  # LR pixels; the convolutions pad, so what a pixel takes is the same at any size
     sizes = {}
     for name in names:
@@ -79,7 +82,7 @@ def judge(
     lpips = None
     if weights:
         with quiet_stderr():
-            from keras_perceptual.lpips import LPIPS, LPIPSError
+            from keras_perceptual.evaluation.lpips import LPIPS, LPIPSError
         try:
             lpips = LPIPS(weights)
         except LPIPSError as error:

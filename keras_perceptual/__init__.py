@@ -1,7 +1,7 @@
 """Perceptual super-resolution and fast style transfer in Keras."""
 
-from keras_perceptual.inference import Upscaler
-from keras_perceptual.stylizing import Stylizer
+from keras_perceptual.inference.stylizer import Stylizer
+from keras_perceptual.inference.upscaler import Upscaler
 
 __version__ = "0.1.0"
 

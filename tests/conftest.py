@@ -56,7 +56,7 @@ def run_script():
 
 @pytest.fixture(scope="session")
 def photographs():
-    from keras_perceptual import images
+    from keras_perceptual.files import images
 
     return [images.read(SAMPLES / "LRx4" / f"{n}.png").pixels for n in ("chelsea", "rocket")]
 
@@ -64,7 +64,7 @@ def photographs():
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, photographs):
     """One export of the default model in both formats."""
-    from keras_perceptual.exporting import Exporter
+    from keras_perceptual.export.exporter import Exporter
 
     exporter = Exporter("x4-feature", tmp_path_factory.mktemp("exports"), photographs)
     return exporter.saved_model(pixel_limit=20_000), exporter.tflite()

@@ -2,8 +2,8 @@
 
     python tools/distill_loss_network.py --data PHOTOGRAPHS --vgg-weights FILE
 
-writes model.keras and card.json to keras_perceptual/zoo/loss-network. The card says how far the
-imitation agrees with VGG16 on photographs that it was not trained on.
+writes model.keras and card.json to keras_perceptual/zoo/weights/loss-network. The card says how far
+the imitation agrees with VGG16 on photographs that it was not trained on.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from keras_perceptual import images, loss_network
-from keras_perceptual.dataset import Patches, split
-from keras_perceptual.losses import feature_reconstruction
-from keras_perceptual.resampling import crop_to_multiple, gaussian_blur, imresize, to_uint8
+from keras_perceptual.files import images
+from keras_perceptual.losses import vgg as loss_network
+from keras_perceptual.losses.perceptual import feature_reconstruction
+from keras_perceptual.pixels.resampling import crop_to_multiple, gaussian_blur, imresize, to_uint8
+from keras_perceptual.training.dataset import Patches, split
 
 LAYER = "block2_conv2"
-OUT = Path(__file__).parents[1] / "keras_perceptual" / "zoo" / "loss-network"
+OUT = Path(__file__).parents[1] / "keras_perceptual" / "zoo" / "weights" / "loss-network"
 
 
 def student() -> keras.Model:

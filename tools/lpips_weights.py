@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from keras_perceptual import images
+from keras_perceptual.files import images
 
 # AlexNet's convolutions, by lpips's slice and torchvision's index in it.
 CONVOLUTIONS = "slice1.0", "slice2.3", "slice3.6", "slice4.8", "slice5.10"

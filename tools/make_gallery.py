@@ -14,8 +14,10 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 from PIL import Image
 
-from keras_perceptual import figures, images, zoo
-from keras_perceptual.stylizing import Stylizer
+from keras_perceptual import zoo
+from keras_perceptual.evaluation import figures
+from keras_perceptual.files import images
+from keras_perceptual.inference.stylizer import Stylizer
 
 SHOWN = ("astronaut", "coffee", "rocket")
 HEIGHT = 256  # of each, in pixels

@@ -10,8 +10,8 @@ import skimage.data
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from keras_perceptual import images
-from keras_perceptual.resampling import crop_to_multiple, degrade
+from keras_perceptual.files import images
+from keras_perceptual.pixels.resampling import crop_to_multiple, degrade
 
 
 def main() -> None:

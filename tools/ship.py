@@ -1,8 +1,8 @@
 """Makes a run of train.py a shipped model: python tools/ship.py RUN NAME --sets DIR... --lpips FILE
 or, for styles, RUN NAME --photographs DIR --vgg-weights FILE
 
-Writes keras_perceptual/zoo/NAME with model.keras, model.tflite and card.json, whose numbers are
-measured on the .tflite file as it ships.
+Writes keras_perceptual/zoo/weights/NAME with model.keras, model.tflite and card.json, whose numbers
+are measured on the .tflite file as it ships.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from keras_perceptual import images, training, zoo
-from keras_perceptual.evaluation import benchmark, middles, sha256, style_losses
-from keras_perceptual.exporting import to_tflite
-from keras_perceptual.grain import GRAIN
-from keras_perceptual.inference import Upscaler
-from keras_perceptual.lpips import LPIPS
-from keras_perceptual.recipes import Recipe, get
-from keras_perceptual.stylizing import Stylizer
+from keras_perceptual import zoo
+from keras_perceptual.evaluation import benchmark
+from keras_perceptual.evaluation.benchmark import middles, sha256, style_losses
+from keras_perceptual.evaluation.lpips import LPIPS
+from keras_perceptual.export.exporter import to_tflite
+from keras_perceptual.files import images
+from keras_perceptual.inference.stylizer import Stylizer
+from keras_perceptual.inference.upscaler import Upscaler
+from keras_perceptual.pixels.grain import GRAIN
+from keras_perceptual.training import run as training
+from keras_perceptual.training.recipes import Recipe, get
 
 
 def main() -> None:
@@ -45,7 +48,7 @@ def main() -> None:
 
     run = _read(arguments.run)
     stages = _stages(arguments.run, run, arguments.name)
-    folder = ROOT / "keras_perceptual" / "zoo" / arguments.name
+    folder = ROOT / "keras_perceptual" / "zoo" / "weights" / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
     with images.atomic_path(folder / "model.keras") as beside:
         shutil.copyfile(arguments.run / "model.keras", beside)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_perceptual import images
-from keras_perceptual.resampling import imresize, to_uint8
+from keras_perceptual.files import images
+from keras_perceptual.pixels.resampling import imresize, to_uint8
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 

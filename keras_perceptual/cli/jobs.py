@@ -1,0 +1,185 @@
+"""Many files through one upscaler: which goes where, several at a time, none stopping the rest."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_perceptual.errors import reason
+from keras_perceptual.files import formats, images
+
+__all__ = ["Cancelled", "Job", "Result", "Work", "clash", "plan", "run"]
+
+
+class Cancelled(BaseException):
+    """The work was given up on purpose."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to enlarge, and the file to write."""
+
+    source: Path
+    target: Path
+
+
+# Does a job, reports the share done, and returns the (height, width) written, or None if there was
+# nothing to do.
+Work = Callable[[Job, Callable[[float], None]], tuple[int, int] | None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a job.
+
+    Args:
+        job: which.
+        size: (height, width) written, or None if nothing was.
+        seconds: it took, waiting for its turn included.
+        error: one line on what went wrong, or empty.
+    """
+
+    job: Job
+    size: tuple[int, int] | None
+    seconds: float
+    error: str = ""
+
+
+def plan(
+    source: Path,
+    output: Path | None,
+    suffix: str,
+    recursive: bool,
+    failed: Callable[[str], None] | None = None,
+) -> list[Job]:
+    """Lists the jobs of an input.
+
+    A file `a.png` becomes `aSUFFIX.png` beside it or in the folder `output`, or `output` itself
+    if that has an ending and is no folder. A folder `b` becomes `bSUFFIX` or `output`, with the
+    same tree inside; what lies in that folder already is no input.
+
+    Args:
+        source: a file, or a folder of images.
+        output: file or folder to write to.
+        suffix: of the names, such as `_x4`.
+        recursive: whether to look in folders inside a folder.
+        failed: is told of each folder inside a folder that cannot be listed; without it that is
+            an error.
+
+    Returns:
+        The jobs; a file whose format cannot be written becomes a `.png`.
+
+    Raises:
+        ImageError: if a folder cannot be listed or has no images.
+    """
+
+    def named(path: Path) -> str:
+        own = path.suffix
+        try:
+            formats.of(f"a{own}")
+        except images.ImageError:
+            own = ".png"
+        return f"{path.stem}{suffix}{own}"
+
+    if not os.path.isdir(source):
+        if output and output.suffix and not os.path.isdir(output):
+            return [Job(source, output)]
+        return [Job(source, (output or source.parent) / named(source))]
+    root = output or source.with_name(f"{_real(source).name}{suffix}")
+    inside = _real(root)
+    found = [
+        path
+        for path in images.list_images(source, recursive, failed)
+        if inside == _real(source) or inside not in _real(path).parents
+    ]
+    if not found:
+        where = "" if recursive else "; --recursive looks in the folders inside it"
+        raise images.ImageError(f"{source}: expected images in this folder, found none{where}")
+    return [Job(path, root / path.relative_to(source).parent / named(path)) for path in found]
+
+
+def _real(path: Path) -> Path:
+    """Returns a path without links; one that leads nowhere, or in a circle, is no error."""
+    return Path(os.path.realpath(path))
+
+
+def clash(jobs: Sequence[Job]) -> str | None:
+    """Returns what is wrong with the jobs as a whole, or None."""
+    targets: dict[Path, Path] = {}
+    sources = {_real(job.source) for job in jobs}
+    for job in jobs:
+        target = _real(job.target)
+        if target in sources:
+            return f"{job.target}: is an input; name another output with -o"
+        if target in targets:
+            return f"{targets[target]} and {job.source} would both be written to {job.target}"
+        targets[target] = job.source
+    return None
+
+
+def run(
+    jobs: Sequence[Job],
+    work: Work,
+    workers: int,
+    progress: Callable[[Job, float], None],
+) -> Iterator[Result]:
+    """Does jobs, as many at a time as there are workers.
+
+    The network is one: while a job has it, others decode and encode.
+
+    Args:
+        jobs: to do.
+        work: does one.
+        workers: threads.
+        progress: is told the share done of each job, from any thread.
+
+    Yields:
+        A result for each job as it ends. Closing the generator, or an exception thrown into it,
+        cancels what has begun and waits until nothing of it is left.
+    """
+    stop = threading.Event()
+
+    def do(job: Job) -> Result:
+        def report(done: float) -> None:
+            if stop.is_set():
+                raise Cancelled
+            progress(job, done)
+
+        began = time.monotonic()
+        size, error = None, ""
+        try:
+            report(0.0)
+            size = work(job, report)
+        except Cancelled:
+            error = "cancelled"
+        except images.ImageError as failure:
+            error = str(failure)
+        except MemoryError:
+            error = f"{job.source}: not enough memory; --memory makes tiles smaller"
+        except Exception as failure:  # whatever it is, the others go on
+            error = f"{job.source}: {reason(failure)}"
+        return Result(job, size, time.monotonic() - began, error)
+
+    with ThreadPoolExecutor(workers, "enlarge") as pool:
+        waiting = iter(jobs)
+        running: set[Future[Result]] = set()
+        try:
+            while True:
+                for job in waiting:
+                    running.add(pool.submit(do, job))
+                    if len(running) > workers:
+                        break
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for each in done:
+                    yield each.result()
+        finally:
+            stop.set()
+            for each in running:
+                each.cancel()

@@ -1,0 +1,171 @@
+"""What infer.py can be asked for: its command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from keras_perceptual.inference.engines import ENGINES
+from keras_perceptual.inference.upscaler import LARGEST_SCALE
+from keras_perceptual.pixels.grain import GRAIN
+
+__all__ = ["STREAM", "named_weights", "parser"]
+
+STREAM = Path("-")  # stdin as an input, stdout as an output
+
+
+def _number(kind: type, least: float, most: float, what: str) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected {what}, received {text!r}")
+        return value
+
+    return parse
+
+
+_POSITIVE = _number(int, 1, sys.maxsize, "an integer of at least 1")
+
+
+def _bytes(text: str) -> int:
+    units = {"K": 2**10, "M": 2**20, "G": 2**30}
+    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].upper() in units else (text, "")
+    try:
+        size = int(float(number) * units.get(unit, 1))
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"expected bytes such as 500M or 2G, received {text!r}")
+    return size
+
+
+def _numbers(separator: str, count: int, what: str) -> Callable[[str], tuple[int, ...]]:
+    def parse(text: str) -> tuple[int, ...]:
+        parts = text.lower().split(separator)
+        if len(parts) != count or not all(part.strip().isdecimal() for part in parts):
+            raise argparse.ArgumentTypeError(f"expected {what}, received {text!r}")
+        return tuple(int(part) for part in parts)
+
+    return parse
+
+
+def named_weights(text: str, what: str) -> dict[str, float]:
+    """Parses NAME=WEIGHT,NAME=WEIGHT, or says that `what` was expected."""
+    try:
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        return {name.strip(): float(weight) for name, _, weight in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected {what}, received {text!r}") from None
+
+
+def _style(text: str) -> str | dict[str, float]:
+    if "=" not in text or Path(text).exists():
+        return text
+    return named_weights(text, "a style, or NAME=WEIGHT,NAME=WEIGHT to mix some")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of infer.py's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Enlarge photographs, or paint them in a style. photo.jpg becomes "
+        "photo_x4.jpg or photo_STYLE.jpg beside it, the folder photos becomes photos_x4; - is "
+        "stdin, and as an output stdout."
+    )
+    parser.add_argument("inputs", nargs="*", type=Path, help="image files and folders of them")
+    parser.add_argument("-o", "--output", type=Path, help="file, or folder, to write to")
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument(
+        "--scale",
+        type=_number(float, 1, LARGEST_SCALE, f"a number from 1 to {LARGEST_SCALE}"),
+        help=f"size of the output over the input, 1 to {LARGEST_SCALE} (4, or the model's)",
+    )
+    sizes.add_argument(
+        "--size",
+        type=_numbers("x", 2, "WIDTHxHEIGHT"),
+        metavar="WxH",
+        help="size of the output in pixels",
+    )
+    sizes.add_argument(
+        "--max-side", type=_POSITIVE, metavar="N", help="longer side of the output in pixels"
+    )
+    parser.add_argument(
+        "--crop",
+        type=_numbers(",", 4, "X,Y,WIDTH,HEIGHT"),
+        metavar="X,Y,W,H",
+        help="enlarge this part of each input only",
+    )
+    parser.add_argument("--frames", action="store_true", help="all frames of animations")
+
+    models = parser.add_argument_group("model")
+    models.add_argument(
+        "--model", help="a shipped model (--list-models), or a .tflite or .keras file"
+    )
+    models.add_argument(
+        "--fidelity",
+        type=_number(float, 0, 1, "a number from 0 to 1"),
+        default=0.0,
+        metavar="F",
+        help="from 0, as sharp as the model is, to 1, as faithful as the one trained on pixels (0)",
+    )
+    models.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
+    models.add_argument(
+        "--histogram-match",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="match the colours of the result to the input's (default: on)",
+    )
+    models.add_argument("--list-models", action="store_true", help="show those that ship, and end")
+
+    styles = parser.add_argument_group("style")
+    styles.add_argument(
+        "--style",
+        type=_style,
+        help="paint instead of enlarging: a shipped style (--list-models), NAME=WEIGHT,NAME=WEIGHT "
+        "for a mixture, or a model file",
+    )
+    styles.add_argument(
+        "--strength",
+        type=_number(float, 0, 1, "a number from 0 to 1"),
+        default=1.0,
+        metavar="S",
+        help="from 0, the photograph, to 1, the painting (1)",
+    )
+    styles.add_argument(
+        "--preserve-colour", action="store_true", help="take brightness alone from the painting"
+    )
+    styles.add_argument(
+        "--grain",
+        type=_number(float, 0, 255, "a number from 0 to 255"),
+        default=GRAIN,
+        metavar="LEVELS",
+        help="noise to paint flat parts by (%(default)g)",
+    )
+
+    files = parser.add_argument_group("files")
+    files.add_argument("--recursive", action="store_true", help="folders inside folders too")
+    files.add_argument("--skip-existing", action="store_true", help="leave outputs that are there")
+    files.add_argument(
+        "--quality",
+        type=_number(int, 1, 100, "an integer from 1 to 100"),
+        default=95,
+        help="of JPEG, WebP and AVIF, 1 to 100 (%(default)s)",
+    )
+    files.add_argument("--strip-metadata", action="store_true", help="leave out EXIF and XMP")
+    files.add_argument("--report", type=Path, metavar="FILE", help="write what became of each file")
+    files.add_argument("--compare", action="store_true", help="also write before/after figures")
+
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--threads", type=_POSITIVE, help="processor cores of the network (all)")
+    machine.add_argument(
+        "--workers", type=_POSITIVE, default=3, help="files at a time (%(default)s)"
+    )
+    machine.add_argument(
+        "--memory", type=_bytes, metavar="BYTES", help="for tiles, such as 500M (half the free)"
+    )
+    return parser

@@ -1,0 +1,128 @@
+"""What infer.py tells: the models that ship, how far it is, what became of each file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from tqdm.auto import tqdm
+
+from keras_perceptual import zoo
+from keras_perceptual.cli import jobs as batch
+from keras_perceptual.cli.options import STREAM
+from keras_perceptual.errors import one_line
+from keras_perceptual.system.atomic import atomic_path
+
+__all__ = ["Reporter", "models"]
+
+
+def models() -> str:
+    """Returns the table of the models that ship, and the styles."""
+    lines = [f"{'model':20} scale  parameters  {'size':>7}  Set5 PSNR / SSIM / LPIPS"]
+    for name in zoo.names():
+        card = zoo.card(name)
+        size = (zoo.folder(name) / "model.tflite").stat().st_size / 1e6
+        numbers = card["numbers"]["Set5"]
+        lines.append(
+            f"{name:20} x{card['scale']:<5} {card['parameters']:>10,}  {size:>4.1f} MB  "
+            f"{numbers['psnr_y']:.2f} / {numbers['ssim_y']:.4f} / {numbers['lpips']:.4f}"
+        )
+    if zoo.styles():
+        lines += ["", "styles: " + ", ".join(zoo.styles())]
+    return "\n".join(lines)
+
+
+class Reporter:
+    """Tells how far the work is, and a line on each file as it ends.
+
+    A bar shows the share done of a single file, or the files of many with their speed. To be used
+    in a `with` statement.
+
+    Args:
+        jobs: what is to be done.
+        errors: what is wrong already, a line each.
+    """
+
+    def __init__(self, jobs: Sequence[batch.Job], errors: Sequence[str] = ()) -> None:
+        self._many = len(jobs) > 1
+        self._out = sys.stderr if any(job.target == STREAM for job in jobs) else sys.stdout
+        self._results: list[batch.Result] = []
+        self._errors: list[str] = []
+        form = None if self._many else "{l_bar}{bar}| {elapsed}<{remaining}"
+        unit = "image" if self._many else "it"
+        self._bar = tqdm(
+            total=len(jobs) if self._many else 1.0, unit=unit, bar_format=form, disable=None
+        )
+        self._pixels, self._began, self._lock = 0, time.monotonic(), threading.Lock()
+        for error in errors:
+            self._failed(error)
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def _failed(self, error: str) -> None:
+        self._errors.append(one_line(error))
+        tqdm.write(f"infer.py: {self._errors[-1]}", file=sys.stderr)
+
+    def share(self, _: batch.Job, done: float) -> None:
+        """Is told the share done of a file, from any thread."""
+        if not self._many:
+            with self._lock:
+                self._bar.update(done - self._bar.n)
+
+    def ended(self, result: batch.Result) -> None:
+        """Is told what became of a file."""
+        self._results.append(result)
+        target = "stdout" if result.job.target == STREAM else one_line(str(result.job.target))
+        if result.error:
+            self._failed(result.error)
+        elif result.size is None:
+            tqdm.write(f"{target} is there already", file=self._out)
+        else:
+            height, width = result.size
+            tqdm.write(f"{target} ({width}x{height})", file=self._out)
+            self._pixels += height * width
+        if self._many:
+            speed = self._pixels / 1e6 / (time.monotonic() - self._began)
+            self._bar.set_postfix_str(f"{speed:.1f} megapixels/s", refresh=False)
+            self._bar.update()
+
+    def conclude(self, path: str | os.PathLike | None = None) -> int:
+        """Tells again what failed, of several files.
+
+        Args:
+            path: where to write what became of each file, as JSON; None writes nothing.
+
+        Returns:
+            The exit status: 1 if anything failed.
+        """
+        if self._errors and len(self._results) > 1:
+            lines = [f"infer.py: {len(self._errors)} failed:", *(f"  {e}" for e in self._errors)]
+            print("\n".join(lines), file=sys.stderr)
+        if path is not None:
+            try:
+                self._write(path)
+            except OSError as error:
+                self._failed(f"{path}: cannot be written: {error.strerror}")
+        return 1 if self._errors else 0
+
+    def _write(self, path: str | os.PathLike) -> None:
+        rows = [
+            {
+                "input": str(result.job.source),
+                "output": None if result.error else str(result.job.target),
+                "size": result.size and list(result.size[::-1]),
+                "seconds": round(result.seconds, 3),
+                "error": result.error or None,
+            }
+            for result in self._results
+        ]
+        with atomic_path(path) as beside:
+            beside.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")

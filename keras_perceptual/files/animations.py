@@ -1,0 +1,267 @@
+"""Animated GIF, PNG and WebP: files to whole frames and back, one frame in memory at a time."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import GifImagePlugin, Image
+
+from keras_perceptual.errors import ImageError, image_errors
+from keras_perceptual.files import decoders, formats, pillow_decoder
+from keras_perceptual.files.encoders import encode, gif_frame, pillow_options
+from keras_perceptual.files.formats import Format
+from keras_perceptual.files.metadata import Metadata
+from keras_perceptual.files.source import open_file
+from keras_perceptual.files.vips import pyvips
+from keras_perceptual.system.atomic import atomic_file
+
+__all__ = ["Animation", "read_frames", "write_frames"]
+
+MOST_PIXELS = 2**26  # of a frame, which is held in memory several times
+MOST_PIXELS_IN_ALL = 10**10
+
+
+@dataclass(frozen=True)
+class Animation:
+    """The frames of a file, decoded anew each time they are iterated over.
+
+    Iterating yields `[height, width, 4]` uint8, RGB and opacity, each frame as it is shown, with
+    what stays of those before it. It raises ImageError where the file is broken.
+
+    Args:
+        name: the file's path as given, or `stdin`.
+        width: in pixels.
+        height: in pixels.
+        durations: of the frames, in milliseconds.
+        loop: how often it is played, 0 for ever.
+        metadata: what belongs to the file beside its frames.
+        frames: opens the file and yields (frame, milliseconds).
+    """
+
+    name: str
+    width: int
+    height: int
+    durations: tuple[int, ...]
+    loop: int
+    metadata: Metadata
+    frames: Callable[[], Iterator[tuple[Image.Image, int]]]
+
+    def __len__(self) -> int:
+        return len(self.durations)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for image, _ in self.frames():
+            yield np.asarray(image.convert("RGBA"))
+
+
+def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXELS) -> Animation:
+    """Opens an animated file, and decodes it once to see that it is whole.
+
+    Args:
+        path: a GIF, PNG or WebP, or the bytes of one; one that stands still has one frame.
+        most_pixels: of a frame; what is larger is refused.
+
+    Returns:
+        The frames, and how they are played.
+
+    Raises:
+        ImageError: if the file is missing, of another format, broken or too large.
+    """
+    name, file = open_file(path)
+    with file:
+        form = formats.sniff(file.read(64))
+    if form is None or not form.animated:
+        raise ImageError(f"{name}: expected an animation: GIF, PNG or WebP")
+
+    def frames() -> Iterator[tuple[Image.Image, int]]:
+        _, file = open_file(path)
+        with file, image_errors(name, "cannot be read"):
+            given = decoders.Given(name, form, file, None, most_pixels)
+            with pillow_decoder.quiet():
+                image = pillow_decoder.open_image(given)
+            with image:
+                yield from _frames(name, image)
+
+    durations, about, loop, size = [], Metadata(), 0, (0, 0)
+    for image, duration in frames():
+        durations.append(duration)
+        about, loop, size = pillow_decoder.metadata_of(image), _loop(form, image), image.size
+    return Animation(name, *size, tuple(durations), loop, about, frames)
+
+
+def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    with pillow_decoder.quiet():
+        count = getattr(image, "n_frames", 1)
+    if count * image.width * image.height > MOST_PIXELS_IN_ALL:
+        raise ImageError(
+            f"{name}: expected at most {MOST_PIXELS_IN_ALL / 1e9:g} gigapixels in all its frames, "
+            f"received {count} of {image.width}x{image.height}"
+        )
+    # An animated PNG may have a picture before its frames, for those who cannot play it.
+    for number in range(int(bool(image.info.get("default_image"))), count):
+        with pillow_decoder.quiet():
+            image.seek(number)
+            image.load()
+        yield image, round(float(image.info.get("duration") or 0))
+
+
+def _loop(form: Format, image: Image.Image) -> int:
+    loop = image.info.get("loop")
+    if form.name == "GIF":  # which says how often it is repeated, or nothing
+        return 1 if loop is None else loop and loop + 1
+    return int(loop or 0)
+
+
+def write_frames(
+    target: Path | BinaryIO,
+    form: Format,
+    frames: Iterable[np.ndarray],
+    durations: Sequence[int],
+    *,
+    loop: int = 0,
+    metadata: Metadata | None = None,
+    quality: int = 95,
+) -> None:
+    """Writes an animation, all of it or nothing.
+
+    Args:
+        target: the file to write; folders that are missing are made, an existing file is
+            replaced. Or an open file.
+        form: GIF, PNG or WebP.
+        frames: as many as `durations`, each `[H, W, 4]` uint8, RGB and opacity; GIF makes opacity
+            of less than half nothing and other opacity full, and has 255 colours a frame.
+        durations: of the frames, in milliseconds; GIF rounds to hundredths of a second.
+        loop: how often it is played, 0 for ever.
+        metadata: carried over as far as the format has a place for it.
+        quality: 1 to 100, of WebP.
+
+    Raises:
+        ImageError: if the format is no animated one or does not hold the size, or writing fails.
+        ValueError: if the number of frames differs from that of the durations.
+    """
+    name = os.fspath(target) if isinstance(target, Path) else "stdout"
+    writers = {"GIF": _write_gif, "PNG": _write_png, "WebP": _write_webp}
+    if form.name not in writers:
+        raise ImageError(f"{name}: {form.name} is not animated; .gif, .png or .webp are")
+    played = _Played(form, durations, loop, metadata or Metadata(), quality)
+    write, checked = writers[form.name], _checked(frames, len(durations), form, name)
+    with image_errors(name, "cannot be written"):
+        if not isinstance(target, Path):
+            write(target, checked, played)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(target) as file:
+            write(file, checked, played)
+
+
+@dataclass(frozen=True)
+class _Played:
+    """What the frames of an animation have in common."""
+
+    form: Format
+    durations: Sequence[int]
+    loop: int
+    metadata: Metadata
+    quality: int
+
+
+def _checked(
+    frames: Iterable[np.ndarray], count: int, form: Format, name: str
+) -> Iterator[np.ndarray]:
+    for number, frame in enumerate(frames, 1):
+        formats.check(form, frame.shape[1], frame.shape[0], name)
+        yield frame
+        if number == count:
+            return
+    raise ValueError(f"expected {count} frames, received fewer")
+
+
+def _write_gif(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) -> None:
+    for number, (frame, duration) in enumerate(zip(frames, played.durations, strict=True)):
+        if number == 0:
+            file.write(b"GIF89a" + struct.pack("<HHBBB", frame.shape[1], frame.shape[0], 0, 0, 0))
+            if played.loop != 1:
+                repeats = min(65535, max(0, played.loop - 1))
+                file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", repeats, 0))
+        # Each frame stands for itself: what was shown before is cleared.
+        image = gif_frame(frame)
+        hidden = {"transparency": image.info["transparency"]} if image.info else {}
+        for block in GifImagePlugin.getdata(
+            image, include_color_table=True, duration=duration, disposal=2, **hidden
+        ):
+            file.write(block)
+    file.write(b";")
+
+
+def _write_webp(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) -> None:
+    about = played.metadata
+    profile = about.icc_profile
+    if profile and profile[16:20] != b"RGB ":
+        profile = None
+    options = pillow_options(played.form, about, played.quality, profile)
+    Image.fromarray(next(frames)).save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=map(Image.fromarray, frames),
+        duration=list(played.durations),
+        loop=played.loop,
+        **options,
+    )
+
+
+def _write_png(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) -> None:
+    """Writes every frame as a PNG of its own, and puts their chunks into one file."""
+    sequence = 0
+    for number, (frame, duration) in enumerate(zip(frames, played.durations, strict=True)):
+        height, width = frame.shape[:2]
+        still = io.BytesIO()
+        image = pyvips.Image.new_from_memory(
+            np.ascontiguousarray(frame), width, height, 4, "uchar"
+        ).copy(interpretation="srgb")
+        about = played.metadata if number == 0 else Metadata()
+        encode(image, played.form, about, played.quality, still)
+        control = struct.pack(
+            ">IIIIIHHBB", sequence, width, height, 0, 0, min(duration, 65535), 1000, 0, 0
+        )
+        sequence += 1
+        begun = False
+        for kind, body in _chunks(memoryview(still.getvalue())):
+            if kind == b"IDAT":
+                if not begun:
+                    begun = True
+                    _chunk(file, b"fcTL", control)
+                if number == 0:
+                    _chunk(file, b"IDAT", body)
+                else:
+                    _chunk(file, b"fdAT", struct.pack(">I", sequence), body)
+                    sequence += 1
+            elif number == 0 and kind != b"IEND":
+                if kind == b"IHDR":
+                    file.write(b"\x89PNG\r\n\x1a\n")
+                _chunk(file, kind, body)
+                if kind == b"IHDR":
+                    _chunk(file, b"acTL", struct.pack(">II", len(played.durations), played.loop))
+    _chunk(file, b"IEND")
+
+
+def _chunks(png: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    at = 8
+    while at < len(png):
+        (size,) = struct.unpack_from(">I", png, at)
+        yield bytes(png[at + 4 : at + 8]), png[at + 8 : at + 8 + size]
+        at += size + 12
+
+
+def _chunk(file: BinaryIO, kind: bytes, *parts: bytes | memoryview) -> None:
+    body = b"".join(parts)
+    file.write(struct.pack(">I", len(body)) + kind + body)
+    file.write(struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))))

@@ -1,0 +1,81 @@
+"""Image files that Pillow decodes: what libvips does not, and animations."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from keras_perceptual.files import formats, tags
+from keras_perceptual.files.decoders import MIRRORED, QUARTERS, ArrayRows, Given, Rows
+from keras_perceptual.files.metadata import Metadata, clean, orientation
+
+__all__ = ["metadata_of", "open_image", "open_rows", "quiet"]
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told once, by us
+
+
+def open_image(given: Given) -> Image.Image:
+    """Opens a file by Pillow's plugin of its format, past the limit of pixels that is Pillow's."""
+    formats.open_codec(given.form, given.name)
+    factory, _ = Image.OPEN[given.form.codec or given.form.name]
+    image = factory(given.file, "")
+    given.check_size(*image.size)
+    return image
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Pillow from warning of what it repairs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def open_rows(given: Given) -> Rows:
+    """Decodes a file, as a whole."""
+    with quiet(), open_image(given) as image:
+        # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
+        deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
+        if image.mode in ("F", "I") and not deep:
+            raise given.wrong_type("floating point" if image.mode == "F" else "integers", 32)
+        frames = getattr(image, "n_frames", 1)
+        image.load()
+        # Pillow turns TIFFs by itself.
+        turn = 1 if given.directory else orientation(_tags_of(image))
+        about = metadata_of(image, given.directory)
+        if deep:
+            pixels = np.asarray(image).astype(np.uint16)
+        else:
+            gray = image.mode in ("1", "L", "LA")
+            if image.has_transparency_data:
+                pixels = np.asarray(image.convert("LA" if gray else "RGBA"))
+            else:
+                pixels = np.asarray(image.convert("L" if gray else "RGB"))
+    pixels = np.rot90(pixels.reshape(*pixels.shape[:2], -1), -QUARTERS.get(turn, 0))
+    if turn in MIRRORED:
+        pixels = pixels[:, ::-1]
+    return ArrayRows(pixels, about, frames)
+
+
+def _tags_of(image: Image.Image) -> tags.Directory | None:
+    with contextlib.suppress(ValueError):
+        return tags.parse(image.info.get("exif") or b"")
+    return None
+
+
+def metadata_of(image: Image.Image, directory: tags.Directory | None = None) -> Metadata:
+    """Returns the metadata of an image that Pillow opened.
+
+    Args:
+        image: the image.
+        directory: the tags of a TIFF.
+    """
+    info = image.info
+    profile = info.get("icc_profile") if image.mode not in ("CMYK", "LAB") else None
+    x, y = map(float, info.get("dpi") or (0, 0))
+    return clean(directory or _tags_of(image), profile, info.get("xmp"), (x, y))

@@ -1,0 +1,157 @@
+"""One image file into another: what is read, cut out, carried over and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from keras_perceptual.errors import ImageError
+from keras_perceptual.files import formats
+from keras_perceptual.files.animations import read_frames, write_frames
+from keras_perceptual.files.formats import Format
+from keras_perceptual.files.metadata import Metadata
+from keras_perceptual.files.sink import Sink
+from keras_perceptual.files.source import Source, open_source
+from keras_perceptual.inference.enlargement import Enlargement, Progress
+from keras_perceptual.pixels.rows import RowReader, Take, cropped
+
+__all__ = ["Conversion"]
+
+Enlarge = Callable[
+    [Take, tuple[int, int, int], type[np.unsignedinteger], tuple[int, int], Progress | None],
+    Enlargement,
+]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How image files become others.
+
+    Args:
+        enlarge: from (take, shape, dtype, size, progress), as `Enlargement` has them, to the
+            picture on its way.
+        size: from a picture's (height, width) to the result's.
+        crop: (x, y, width, height) in pixels of the part to take; None takes all.
+        frames: whether to take all frames of an animation instead of the first.
+        quality: 1 to 100, of formats that lose something.
+        strip_metadata: whether to leave EXIF and XMP out.
+    """
+
+    enlarge: Enlarge
+    size: Callable[[int, int], tuple[int, int]]
+    crop: tuple[int, int, int, int] | None = None
+    frames: bool = False
+    quality: int = 95
+    strip_metadata: bool = False
+
+    def run(
+        self,
+        source: str | os.PathLike | bytes,
+        target: str | os.PathLike | BinaryIO,
+        progress: Progress | None = None,
+    ) -> tuple[int, int]:
+        """Reads one file and writes the other, all of it or nothing.
+
+        Args:
+            source: the file to read, or its bytes.
+            target: the file to write, in the format of its ending, or a binary stream, which gets
+                the format of the source.
+            progress: called with the share done, up to 1.
+
+        Returns:
+            (height, width) of what was written.
+
+        Raises:
+            ImageError: if either file cannot be read or written, they are the same, the crop lies
+                outside, the result is too large for the format, or not animated where all frames
+                are asked for.
+        """
+        to = Path(target) if isinstance(target, str | os.PathLike) else target
+        form = formats.of(to) if isinstance(to, Path) else None  # raises before any work
+        if isinstance(to, Path) and not isinstance(source, bytes) and _same(Path(source), to):
+            raise ImageError(f"{to}: is the input; name another output")
+        with open_source(source) as opened:
+            form = form or opened.format
+            if not (self.frames and opened.frames > 1 and opened.format.animated):
+                return self._picture(opened, to, form, progress)
+        return self._animation(source, to, form, progress)
+
+    def _picture(
+        self, source: Source, target: Path | BinaryIO, form: Format, progress: Progress | None
+    ) -> tuple[int, int]:
+        _, _, width, height = self._part(source.name, source.width, source.height)
+        size = self.size(height, width)
+        kind = np.uint16 if source.bits == 16 else np.uint8
+        with Sink(
+            target if isinstance(target, Path) else None,
+            form,
+            *size,
+            bits=source.bits,
+            gray=source.gray,
+            alpha=source.alpha,
+            metadata=self._kept(source.metadata),
+            quality=self.quality,
+        ) as sink:
+            take = cropped(source.take, self.crop) if self.crop else source.take
+            rows = self.enlarge(take, (height, width, 3 + source.alpha), kind, size, progress)
+            for each in rows:
+                sink.append(each)
+            alive = partial(progress, 1.0) if progress else None  # may end it, until the end
+            if isinstance(target, Path):
+                sink.finish(rows.table(), alive)
+            else:
+                sink.finish_into(target, rows.table(), alive)
+        return size
+
+    def _animation(
+        self,
+        source: str | os.PathLike | bytes,
+        target: Path | BinaryIO,
+        form: Format,
+        progress: Progress | None,
+    ) -> tuple[int, int]:
+        """Takes an animation frame by frame; each is matched with its own histogram."""
+        animation = read_frames(source)
+        x, y, width, height = self._part(animation.name, animation.width, animation.height)
+        size = self.size(height, width)
+
+        def enlarged() -> Iterator[np.ndarray]:
+            for number, frame in enumerate(animation):
+                part = frame[y : y + height, x : x + width]
+                yield self.enlarge(RowReader(part), part.shape, np.uint8, size, None).array()
+                if progress:
+                    progress((number + 1) / len(animation))
+
+        write_frames(
+            target,
+            form,
+            enlarged(),
+            animation.durations,
+            loop=animation.loop,
+            metadata=self._kept(animation.metadata),
+            quality=self.quality,
+        )
+        return size
+
+    def _part(self, name: str, width: int, height: int) -> tuple[int, int, int, int]:
+        """Returns (x, y, width, height) of what is taken of a picture."""
+        x, y, across, down = self.crop or (0, 0, width, height)
+        if min(across, down) < 1 or x + across > width or y + down > height:
+            raise ImageError(
+                f"{name}: expected a crop inside {width}x{height} pixels, "
+                f"received {across}x{down} at {x},{y}"
+            )
+        return x, y, across, down
+
+    def _kept(self, metadata: Metadata) -> Metadata:
+        return replace(metadata, exif=b"", xmp=None) if self.strip_metadata else metadata
+
+
+def _same(source: Path, target: Path) -> bool:
+    return os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target)

@@ -1,0 +1,111 @@
+"""`Converter`: what enlarging and painting have in common."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from keras_perceptual.inference.conversion import Conversion
+from keras_perceptual.inference.enlargement import Enlargement, Progress, check_image
+from keras_perceptual.pixels.rows import RowReader, Take
+
+__all__ = ["Converter"]
+
+
+class Converter(ABC):
+    """Enlarges or paints pictures, in arrays and in files.
+
+    Attributes:
+        name: of the model, or of several.
+        path: the file of the model, the last of several.
+        scale: output size over input size.
+    """
+
+    name: str
+    path: Path
+    scale: float
+
+    @abstractmethod
+    def _enlargement(
+        self,
+        take: Take,
+        shape: tuple[int, int, int],
+        dtype: type[np.unsignedinteger],
+        size: tuple[int, int],
+        progress: Progress | None,
+    ) -> Enlargement:
+        """Returns a picture on its way; arguments are `Enlargement`'s."""
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the (height, width) that an image gets."""
+        return max(1, round(height * self.scale)), max(1, round(width * self.scale))
+
+    def convert(
+        self,
+        image: np.ndarray,
+        progress: Progress | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> np.ndarray:
+        """Enlarges or paints an image.
+
+        Args:
+            image: `[H, W, 3]` RGB, or `[H, W, 4]` with opacity, uint8 or uint16.
+            progress: called with the share done, up to 1, after each tile.
+            size: (height, width) of the result in pixels, instead of `scale` times its own.
+
+        Returns:
+            `[h, w, 3 or 4]` RGB of the same type.
+
+        Raises:
+            ValueError: if `image` is anything else.
+        """
+        check_image(image)
+        size = size or self.size(*image.shape[:2])
+        take = RowReader(image)
+        return self._enlargement(take, image.shape, image.dtype.type, size, progress).array()
+
+    def convert_file(
+        self,
+        source: str | os.PathLike | bytes,
+        target: str | os.PathLike | BinaryIO,
+        progress: Progress | None = None,
+        *,
+        size: Callable[[int, int], tuple[int, int]] | None = None,
+        crop: tuple[int, int, int, int] | None = None,
+        frames: bool = False,
+        quality: int = 95,
+        strip_metadata: bool = False,
+    ) -> tuple[int, int]:
+        """Enlarges or paints an image file; docs/formats.md says what becomes of each format.
+
+        Memory grows with the tile and not with the image, as far as the formats allow.
+
+        Args:
+            source: the file to read, or its bytes.
+            target: the file to write, in the format of its ending, or a binary stream, which gets
+                the format of the source.
+            progress: as for `convert`.
+            size: from the image's (height, width) to the result's, instead of `scale` times.
+            crop: (x, y, width, height) in pixels of the part to take.
+            frames: whether to take all frames of an animation instead of the first.
+            quality: 1 to 100, of formats that lose something.
+            strip_metadata: whether to leave EXIF and XMP out.
+
+        Returns:
+            (height, width) of what was written.
+
+        Raises:
+            ImageError: if either file cannot be read or written, they are the same, the crop lies
+                outside, or the result is too large for the format.
+            EngineError: if the model cannot run on it.
+            ValueError: if a model cannot reach the size.
+        """
+        conversion = Conversion(
+            self._enlargement, size or self.size, crop, frames, quality, strip_metadata
+        )
+        return conversion.run(source, target, progress)

@@ -1,0 +1,273 @@
+"""Engines: what runs a generator. Small, alike, and only the one asked for is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from keras_perceptual.errors import first_line
+from keras_perceptual.inference.blending import BlendError, blend_tflite, blend_weights
+from keras_perceptual.system.quiet import quiet_stderr
+
+__all__ = [
+    "ENGINES",
+    "Blend",
+    "Engine",
+    "EngineError",
+    "KerasEngine",
+    "LiteRTEngine",
+    "SavedModelEngine",
+    "engine_name",
+    "model_file",
+    "open_engine",
+]
+
+
+class EngineError(Exception):
+    """A model file that cannot be loaded or run."""
+
+
+class Blend(NamedTuple):
+    """A model to blend into another, weight by weight.
+
+    Args:
+        path: its file, of the same format and architecture.
+        share: of its weights, 0..1.
+    """
+
+    path: Path
+    share: float
+
+
+class Engine(Protocol):
+    """Runs a generator, in the file at `path`, on a batch."""
+
+    path: Path
+
+    def run(self, lr: np.ndarray) -> np.ndarray:
+        """Enlarges a batch.
+
+        Args:
+            lr: `[N, H, W, 3]` float32 RGB in 0..255.
+
+        Returns:
+            sr: `[N, scale H, scale W, 3]` float32 in about the same range.
+        """
+        ...
+
+
+class LiteRTEngine:
+    """Runs the `upscale` signature of a .tflite file with LiteRT on the CPU.
+
+    Args:
+        path: the file.
+        threads: processor cores to use; all by default.
+        blend: what to blend into it.
+
+    Raises:
+        EngineError: if the file is not such a model.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.path = path
+        try:
+            content = path.read_bytes()
+            if blend:
+                content = blend_tflite(content, blend.path.read_bytes(), blend.share)
+            with quiet_stderr():
+                self._interpreter = Interpreter(
+                    model_content=content, num_threads=threads or os.cpu_count() or 1
+                )
+                self._upscale = self._interpreter.get_signature_runner("upscale")
+                (self._input,) = self._upscale.get_input_details()
+                (self._output,) = self._upscale.get_output_details()
+                self.run(np.zeros((1, 8, 8, 3), np.float32))
+        except OSError as error:
+            raise EngineError(f"{error.filename}: {error.strerror}") from None
+        except BlendError as error:
+            raise EngineError(f"{path} and {blend and blend.path}: {error}") from None
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(
+                f"{path}: expected a LiteRT model with a signature upscale: {first_line(error)}"
+            ) from None
+
+    def run(self, lr: np.ndarray) -> np.ndarray:
+        try:
+            return self._upscale(**{self._input: lr})[self._output]
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f"the model cannot run on {lr.shape}: {error}") from None
+
+
+class KerasEngine:
+    """Runs a .keras file with Keras.
+
+    Args:
+        path: the file, loaded in safe mode.
+        threads: processor cores to use, under TensorFlow; all by default.
+        blend: what to blend into it.
+
+    Raises:
+        EngineError: if Keras is not installed or the file is not such a model.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
+        self.path = path
+        try:
+            with quiet_stderr():
+                import keras
+
+                # What a file may hold.
+                from keras_perceptual.models import layers, normalization  # noqa: F401
+        except ImportError as error:
+            raise EngineError(
+                f"the engine keras needs the packages of requirements.txt: {error}"
+            ) from None
+        if threads and keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        self.model = _load(path)
+        if blend:
+            weights = self.model.get_weights(), _load(blend.path).get_weights()
+            try:
+                self.model.set_weights(blend_weights(*weights, blend.share))
+            except BlendError as error:
+                raise EngineError(f"{path} and {blend.path}: {error}") from None
+
+    def run(self, lr: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model.predict_on_batch(lr))
+
+
+def _load(path: Path) -> Any:
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # zipfile, h5py and Keras each raise their own
+        raise EngineError(
+            f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
+        ) from None
+
+
+class SavedModelEngine:
+    """Runs the `upscale` signature of a SavedModel with TensorFlow.
+
+    Args:
+        path: the folder with `saved_model.pb`, or one of version folders as TF Serving has
+            them, of which the latest is taken.
+        threads: processor cores to use; all by default.
+        blend: must be None: what is frozen cannot be blended.
+
+    Raises:
+        EngineError: if TensorFlow is not installed, the folder is not such a model, or a blend is
+            asked for.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
+        if blend:
+            raise EngineError("the engine saved_model cannot blend models; litert and keras can")
+        self.path = path
+        try:
+            with quiet_stderr():
+                import tensorflow as tf
+        except ImportError as error:
+            raise EngineError(
+                f"the engine saved_model needs the packages of requirements.txt: {error}"
+            ) from None
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        if not (path / "saved_model.pb").is_file():
+            path /= str(max(_versions(path), default=0))
+        try:
+            self.model = tf.saved_model.load(str(path))
+            self._upscale = self.model.signatures["upscale"]
+        except Exception as error:  # protobuf, the file system and TensorFlow raise their own
+            raise EngineError(
+                f"{path}: expected a SavedModel with a signature upscale: {first_line(error)}"
+            ) from None
+
+    def run(self, lr: np.ndarray) -> np.ndarray:
+        return self._upscale(lr=lr)["sr"].numpy()
+
+
+def _versions(folder: Path) -> list[int]:
+    return [
+        int(p.parent.name) for p in folder.glob("*/saved_model.pb") if p.parent.name.isdecimal()
+    ]
+
+
+ENGINES: dict[str, Callable[[Path, int | None, Blend | None], Engine]] = {
+    "litert": LiteRTEngine,
+    "keras": KerasEngine,
+    "saved_model": SavedModelEngine,
+}
+_ENDINGS = {"litert": ".tflite", "keras": ".keras"}
+
+
+def open_engine(
+    model: Path, engine: str = "auto", threads: int | None = None, blend: Blend | None = None
+) -> Engine:
+    """Opens a model file, or the fitting file of a shipped model's folder.
+
+    Args:
+        model: a .tflite or .keras file, a folder with `model.tflite` and `model.keras`, or a
+            SavedModel's folder or that of its versions.
+        engine: `litert`, `keras` or `saved_model`; `auto` takes the one that fits the model,
+            LiteRT where several do.
+        threads: processor cores to use; all by default.
+        blend: what to blend into it; its path may be a shipped model's folder too.
+
+    Returns:
+        The engine.
+
+    Raises:
+        EngineError: if there is no such file, it is of another engine, or cannot be loaded.
+    """
+    engine = engine_name(model, engine)
+    if engine == "saved_model":
+        if not _is_saved_model(model):
+            raise EngineError(f"{model}: expected a folder with a SavedModel or versions of one")
+        return SavedModelEngine(model, threads, blend)
+    if blend:
+        blend = Blend(model_file(blend.path, engine), blend.share)
+    return ENGINES[engine](model_file(model, engine), threads, blend)
+
+
+def engine_name(model: Path, engine: str = "auto") -> str:
+    """Returns the name of the engine that a model gets, as `open_engine` chooses it.
+
+    Raises:
+        EngineError: if there is no engine of this name.
+    """
+    if engine not in ("auto", *ENGINES):
+        raise EngineError(f"expected an engine auto or of {sorted(ENGINES)}, received {engine!r}")
+    if engine != "auto":
+        return engine
+    if model.suffix == ".keras":
+        return "keras"
+    return "saved_model" if _is_saved_model(model) else "litert"
+
+
+def model_file(model: Path, engine: str) -> Path:
+    """Returns the file of a model, which may be a folder, for an engine.
+
+    Raises:
+        EngineError: if there is none, or it is another engine's.
+    """
+    ending = _ENDINGS[engine]
+    file = model / f"model{ending}" if model.is_dir() else model
+    if not file.is_file():
+        raise EngineError(f"{file}: no such model file")
+    if file.suffix != ending:
+        raise EngineError(f"{file}: expected a {ending} file for the engine {engine}")
+    return file
+
+
+def _is_saved_model(folder: Path) -> bool:
+    return (folder / "saved_model.pb").is_file() or bool(_versions(folder))

@@ -1,0 +1,211 @@
+"""One image on its way to a painting: measured as a whole, painted in tiles.
+
+Instance normalisation makes every pixel depend on the mean and variance of the whole image. An
+image that fits into memory is painted at once. A larger one is first kept in a file; windows
+spread over it, at full size, are painted together for the statistics they have in common; then
+every tile is painted with these. All tiles share one set of numbers, so there are no seams.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from keras_perceptual.inference.enlargement import CHUNK, Enlargement, Progress
+from keras_perceptual.inference.style_engines import StyleEngine
+from keras_perceptual.inference.tiling import Pass, as_integers, as_levels
+from keras_perceptual.pixels.grain import grained
+from keras_perceptual.pixels.histograms import mix
+from keras_perceptual.pixels.resampling import RowResizer
+from keras_perceptual.pixels.rows import RowReader, Take
+from keras_perceptual.pixels.transparency import fill_transparent
+
+__all__ = ["Painter", "Painting"]
+
+WINDOWS = 4  # in each direction, that stand for an image
+LARGEST, LEAST = 256, 32  # pixels a side of one
+
+
+class Painter:
+    """A style engine and a style, as an `Engine`.
+
+    Args:
+        engine: of the generator.
+        style: `[1, styles]`, the weight of each style.
+        statistics: those of an image, to paint parts of it; without them each input has its own.
+    """
+
+    def __init__(
+        self, engine: StyleEngine, style: np.ndarray, statistics: np.ndarray | None = None
+    ) -> None:
+        self.path: Path = engine.path
+        self._engine, self._style, self._statistics = engine, style, statistics
+
+    def run(self, lr: np.ndarray) -> np.ndarray:
+        if self._statistics is None:
+            return self._engine.paint(lr, self._style)[0]
+        return self._engine.tile(lr, self._style, self._statistics)
+
+    def measured(self, windows: np.ndarray) -> Painter:
+        """Returns the same with the statistics that windows of an image have in common.
+
+        Args:
+            windows: `[N, H, W, 3]` float32.
+        """
+        return Painter(self._engine, self._style, self._engine.paint(windows, self._style)[1])
+
+
+class Painting(Enlargement):
+    """An image on its way: iterating gives the rows of the result, from the top.
+
+    Args:
+        painter: of the style.
+        tiles: a pass of it with any statistics.
+        take: as for `Enlargement`.
+        shape: the same.
+        dtype: the same.
+        size: the same; the image is resized before it is painted.
+        strength: 0..1, from the image to its painting.
+        preserve_colour: whether to take brightness alone from the painting.
+        grain: that the network is given to paint by, in levels.
+        budget: bytes that tiles may take.
+        progress: called with the share done, up to 1.
+    """
+
+    def __init__(
+        self,
+        painter: Painter,
+        tiles: Pass,
+        take: Take,
+        shape: tuple[int, int, int],
+        dtype: type[np.unsignedinteger],
+        size: tuple[int, int],
+        *,
+        strength: float,
+        preserve_colour: bool,
+        grain: float,
+        budget: int,
+        progress: Progress | None = None,
+    ) -> None:
+        super().__init__(
+            [tiles], take, shape, dtype, size, match=False, budget=budget, progress=progress
+        )
+        self._painter, self._strength = painter, strength
+        self._preserve_colour, self._grain = preserve_colour, grain
+
+    def _enlarged(self) -> Iterator[np.ndarray]:
+        (height, width), channels = self._size, self._shape[2]
+        if self._shape[:2] != self._size:
+            self._take = RowReader(self._resized(self._take))
+        (tiles,) = self._passes
+        row_bytes = width * channels * np.dtype(self._dtype).itemsize
+        if tiles.tile(height, width, self._budget, row_bytes) == self._size:
+            yield from self._painted(tiles.with_engine(self._painter))
+            return
+        with tempfile.TemporaryFile() as file:
+            image = self._kept(file)
+            painter = self._painter.measured(
+                _windows(image, self._grain, tiles.pixels(self._budget))
+            )
+            self._take = RowReader(image[top : top + CHUNK] for top in range(0, height, CHUNK))
+            yield from self._painted(tiles.with_engine(painter))
+
+    def _painted(self, tiles: Pass) -> Iterator[np.ndarray]:
+        height, width = self._size
+        originals = _Remembered(self._take)
+        rows = tiles.rows(
+            _grained(originals, self._grain),
+            height,
+            width,
+            alpha=self._shape[2] == 4,
+            dtype=self._dtype,
+            budget=self._budget,
+            progress=self._progress,
+        )
+        for painted in rows:
+            original = originals.recall(len(painted))
+            if self._strength < 1 or self._preserve_colour:
+                levels = as_levels(original[..., :3]), as_levels(painted[..., :3])
+                mixed = mix(*levels, self._strength, self._preserve_colour)
+                painted[..., :3] = as_integers(mixed, self._dtype)
+            yield painted
+
+    def _resized(self, take: Take) -> Iterator[np.ndarray]:
+        height, width, _ = self._shape
+        resizer = RowResizer(height, width, self._size)
+        for top in range(0, height, CHUNK):
+            part = take(min(CHUNK, height - top))
+            yield as_integers(resizer.feed(as_levels(part)), self._dtype)
+
+    def _kept(self, file: IO[bytes]) -> np.ndarray:
+        """Writes the image's rows to a file and returns it as an array in that file."""
+        height, width = self._size
+        shape = (height, width, self._shape[2])
+        for top in range(0, height, CHUNK):
+            self._take(min(CHUNK, height - top)).tofile(file)
+        file.flush()
+        return np.memmap(file, self._dtype, "r", shape=shape)
+
+
+class _Remembered:
+    """A `Take` whose rows can be had once more, from the top."""
+
+    def __init__(self, take: Take) -> None:
+        self._inner = take
+        self._parts: deque[np.ndarray] = deque()
+        self._again = RowReader(self._parts.popleft() for _ in itertools.count())
+
+    def __call__(self, count: int) -> np.ndarray:
+        rows = self._inner(count)
+        self._parts.append(rows)
+        return rows
+
+    def recall(self, count: int) -> np.ndarray:
+        return self._again(count)
+
+
+def _grained(take: Take, levels: float) -> Take:
+    """Returns a `Take` of the rows that another gives, from the top of an image, with grain."""
+    below = 0
+
+    def rows(count: int) -> np.ndarray:
+        nonlocal below
+        below += count
+        return grained(take(count), levels, top=below - count)
+
+    return rows
+
+
+def _windows(image: np.ndarray, grain: float, pixels: float) -> np.ndarray:
+    """Returns windows spread evenly over an image.
+
+    Args:
+        image: `[H, W, 3 or 4]` uint8 or uint16.
+        grain: that they get, in levels.
+        pixels: of all of them together, about.
+
+    Returns:
+        `[N, h, w, 3]` float32 levels.
+    """
+    largest = min(LARGEST, max(LEAST, int(math.sqrt(pixels) / WINDOWS)))
+    sides = [min(largest, side) for side in image.shape[:2]]
+    starts = [
+        np.unique(np.linspace(0, whole - side, WINDOWS).astype(int))
+        for whole, side in zip(image.shape, sides, strict=False)
+    ]
+    found = []
+    for top in starts[0]:
+        for left in starts[1]:
+            window = image[top : top + sides[0], left : left + sides[1]]
+            window = grained(np.array(window), grain, top, left)
+            if window.shape[2] == 4:
+                window = fill_transparent(window[..., :3], window[..., 3])
+            found.append(as_levels(window))
+    return np.stack(found)

@@ -1,0 +1,116 @@
+"""`Stylizer`: pictures painted in a style, at any size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_perceptual import zoo
+from keras_perceptual.inference.converter import Converter
+from keras_perceptual.inference.engines import EngineError
+from keras_perceptual.inference.enlargement import Progress
+from keras_perceptual.inference.painting import Painter, Painting
+from keras_perceptual.inference.style_engines import open_style_engine
+from keras_perceptual.inference.tiling import Pass, default_budget
+from keras_perceptual.pixels.grain import GRAIN
+from keras_perceptual.pixels.rows import Take
+
+__all__ = ["Stylizer"]
+
+COSTS = (64, 256)  # larger than a Pass has them: a style generator puts 80 pixels around
+LEAST_COST = 800.0  # bytes a pixel of the shipped one
+
+
+class Stylizer(Converter):
+    """Paints pictures in a style. Several threads may share one.
+
+    Args:
+        style: name of a shipped style; the path of a model file, with `#2` behind it for the
+            second style of several; or such names with their weights, for a mixture of styles of
+            one network.
+        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
+        strength: 0 to 1, from the picture as it was to the painting.
+        preserve_colour: whether to take brightness alone from the painting.
+        grain: faint noise that the network is given to paint by, its standard deviation in
+            levels; with 0, flat parts of a picture stay flat.
+        threads: processor cores to use; all by default.
+        scale: output size over input size; the picture is resized before it is painted, so
+            that strokes keep their size.
+        memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
+
+    Attributes:
+        name: of the style, or the mixture.
+        path: the file of the model.
+        scale: output size over input size.
+
+    Raises:
+        ValueError: if `strength` or `grain` is out of its range, a weight is not positive, or
+            the styles are not of one network.
+        ZooError: if there is no such style.
+        EngineError: if the model's file cannot be loaded or paints no styles.
+    """
+
+    def __init__(
+        self,
+        style: str | os.PathLike | Mapping[str, float],
+        engine: str = "auto",
+        strength: float = 1.0,
+        preserve_colour: bool = False,
+        grain: float = GRAIN,
+        threads: int | None = None,
+        scale: float = 1.0,
+        memory: int | None = None,
+    ) -> None:
+        if not 0 <= strength <= 1:
+            raise ValueError(f"expected a strength of 0 to 1, received {strength}")
+        if not 0 <= grain <= 255:
+            raise ValueError(f"expected a grain of 0 to 255 levels, received {grain}")
+        mixture = style if isinstance(style, Mapping) else {os.fspath(style): 1.0}
+        if not mixture or min(mixture.values()) <= 0:
+            raise ValueError(f"expected positive weights of styles, received {dict(mixture)}")
+        places = {name: zoo.find_style(name) for name in mixture}
+        models = {model for model, _ in places.values()}
+        if len(models) > 1:
+            raise ValueError(
+                f"expected styles of one network to mix, received {', '.join(map(str, models))}"
+            )
+        opened = open_style_engine(models.pop(), engine, threads)
+        weights = np.zeros((1, opened.styles), np.float32)
+        for name, (_, number) in places.items():
+            if number >= opened.styles:
+                raise ValueError(f"{name}: expected a style up to #{opened.styles}")
+            weights[0, number] += mixture[name] / sum(mixture.values())
+        self.name = "+".join(map(zoo.short_name, mixture))
+        self.path, self.scale = opened.path, scale
+        self.strength, self.preserve_colour = strength, preserve_colour
+        self.grain, self.memory = grain, memory
+        self._painter = Painter(opened, weights)
+        self._pass = Pass(self._painter.measured(opened.example()[0]), self.name, COSTS, LEAST_COST)
+        if self._pass.scale != 1:
+            raise EngineError(f"{self.path}: expected a style generator, found one that enlarges")
+
+    def _enlargement(
+        self,
+        take: Take,
+        shape: tuple[int, int, int],
+        dtype: type[np.unsignedinteger],
+        size: tuple[int, int],
+        progress: Progress | None,
+    ) -> Painting:
+        return Painting(
+            self._painter,
+            self._pass,
+            take,
+            shape,
+            dtype,
+            size,
+            strength=self.strength,
+            preserve_colour=self.preserve_colour,
+            grain=self.grain,
+            budget=self.memory or default_budget(),
+            progress=progress,
+        )
+
+    stylize, stylize_file = Converter.convert, Converter.convert_file

@@ -1,0 +1,130 @@
+"""`Upscaler`: pictures through one model or two, to any size."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from keras_perceptual import zoo
+from keras_perceptual.inference.converter import Converter
+from keras_perceptual.inference.engines import Blend, open_engine
+from keras_perceptual.inference.enlargement import Enlargement, Progress
+from keras_perceptual.inference.tiling import Pass, default_budget
+from keras_perceptual.pixels.rows import Take
+
+__all__ = ["LARGEST_SCALE", "Upscaler"]
+
+LARGEST_SCALE = 16
+
+
+class Upscaler(Converter):
+    """Enlarges pictures. Several threads may share one.
+
+    Args:
+        model: name of a shipped model, or path of a model file; without one the shipped models
+            trained on features are used, as `zoo.default_models` chooses them.
+        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
+        histogram_match: whether to give the result the distribution of levels of its input, as
+            the paper does.
+        threads: processor cores to use; all by default.
+        fidelity: share, 0 to 1, of the weights of the shipped model of the same scale that was
+            trained on pixels: from sharp to faithful.
+        scale: output size over input size, 1 to 16; by default the model's own, or 4. What is not
+            native is reached by the next larger one, or two passes, and a bicubic reduction.
+        memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
+
+    Attributes:
+        name: of the model, or of two.
+        path: the file of the model, the last of two.
+        scale: output size over input size.
+
+    Raises:
+        ValueError: if `fidelity` or `scale` is out of its range.
+        ZooError: if there is no such model.
+        EngineError: if the model's file cannot be loaded or is no generator, or has another
+            architecture than what `fidelity` would blend into it.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike | None = None,
+        engine: str = "auto",
+        histogram_match: bool = True,
+        threads: int | None = None,
+        fidelity: float = 0.0,
+        scale: float | None = None,
+        memory: int | None = None,
+    ) -> None:
+        if not 0 <= fidelity <= 1:
+            raise ValueError(f"expected a fidelity of 0 to 1, received {fidelity}")
+        if scale is not None and not 1 <= scale <= LARGEST_SCALE:
+            raise ValueError(f"expected a scale of 1 to {LARGEST_SCALE}, received {scale:g}")
+        self.histogram_match = histogram_match
+        self.memory = memory
+        self._model, self._engine = model, engine
+        self._threads, self._fidelity = threads, fidelity
+        self._opened: dict[str, Pass] = {}
+        self._lock = threading.Lock()
+        if model is None:
+            self.scale = scale or 4
+        else:
+            self.scale = scale or self._open(os.fspath(model)).scale
+        passes = self._passes(self.scale)  # now, for its errors
+        self.name = " + ".join(each.name for each in passes) or "copy"
+        self.path = passes[-1].engine.path if passes else Path()
+
+    def _passes(self, factor: float) -> list[Pass]:
+        """Returns the passes that reach a factor."""
+        if self._model is None:
+            return [self._open(name) for name in zoo.default_models(factor)]
+        if factor <= 1:
+            return []
+        one = self._open(os.fspath(self._model))
+        if factor > one.scale**2:
+            raise ValueError(
+                f"expected a scale of at most {one.scale**2}, two passes of {one.name}, "
+                f"received {factor:g}"
+            )
+        return [one] if factor <= one.scale else [one, one]
+
+    def _open(self, model: str) -> Pass:
+        with self._lock:
+            if model in self._opened:
+                return self._opened[model]
+            path = Path(model)
+            shipped = model in zoo.names()
+            if not shipped and not path.suffix and not path.exists():
+                zoo.folder(model)  # raises, and names those that ship
+            source = zoo.folder(model) if shipped else path
+            name = model if shipped else path.stem
+            opened = Pass(open_engine(source, self._engine, self._threads), name)
+            if self._fidelity:
+                faithful = Blend(zoo.folder(f"x{opened.scale}-pixel"), self._fidelity)
+                engine = open_engine(source, self._engine, self._threads, faithful)
+                opened = Pass(engine, f"{name}, fidelity {self._fidelity:g}")
+            self._opened[model] = opened
+            return opened
+
+    def _enlargement(
+        self,
+        take: Take,
+        shape: tuple[int, int, int],
+        dtype: type[np.unsignedinteger],
+        size: tuple[int, int],
+        progress: Progress | None,
+    ) -> Enlargement:
+        return Enlargement(
+            self._passes(max(size[0] / shape[0], size[1] / shape[1])),
+            take,
+            shape,
+            dtype,
+            size,
+            match=self.histogram_match,
+            budget=self.memory or default_budget(),
+            progress=progress,
+        )
+
+    upscale, upscale_file = Converter.convert, Converter.convert_file

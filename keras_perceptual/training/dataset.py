@@ -1,0 +1,268 @@
+"""Folders of photographs to batches of (lr, hr), and paintings to style images."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_perceptual.files import images
+from keras_perceptual.pixels.grain import grained
+from keras_perceptual.pixels.resampling import degrade
+from keras_perceptual.training.degradations import Damage, damaged
+
+__all__ = ["DataError", "Patches", "painting", "split", "with_styles"]
+
+logger = logging.getLogger(__name__)
+
+
+class DataError(Exception):
+    """A folder that holds no photograph to train on."""
+
+
+def split(paths: list[Path], most: int = 8) -> tuple[list[Path], list[Path]]:
+    """Sets a few photographs aside for validation.
+
+    They are the same whatever a run's seed, so that a run that starts from another's model is
+    validated on photographs that neither has seen.
+
+    Args:
+        paths: photographs.
+        most: the largest number to set aside; at most a tenth is, and one at least.
+
+    Returns:
+        (training, validation); both hold the one photograph where there is only one.
+    """
+    if len(paths) < 2:
+        return paths, paths
+    count = min(most, max(1, len(paths) // 10))
+    held = set(np.random.default_rng(0).permutation(len(paths))[:count].tolist())
+    return (
+        [path for i, path in enumerate(paths) if i not in held],
+        [path for i, path in enumerate(paths) if i in held],
+    )
+
+
+def painting(path: str | os.PathLike, size: int) -> np.ndarray:
+    """Reads a style image.
+
+    Args:
+        path: its file.
+        size: what it is resized to, in pixels: the side of a square of the same area.
+
+    Returns:
+        `[H, W, 3]` float32 in 0..255.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    image = Image.fromarray(images.read(path).pixels)
+    factor = size / math.sqrt(image.width * image.height)
+    sides = [max(16, round(side * factor)) for side in image.size]
+    return np.asarray(image.resize(sides, Image.Resampling.LANCZOS), np.float32)
+
+
+def with_styles(
+    batches: Iterator[tuple[np.ndarray, np.ndarray]], styles: int, seed: int, start: int
+) -> Iterator[tuple]:
+    """Adds a style to each image of batches, where there are several.
+
+    Args:
+        batches: of (lr, hr), from number `start` on.
+        styles: number of styles; up to 1 nothing is added.
+        seed: of the choice, which also depends on the batch's number.
+        start: number of the first batch.
+
+    Yields:
+        ((lr, style), hr), with `style` `[N, styles]` float32, one 1 a row.
+    """
+    for number, (lr, hr) in enumerate(batches, start):
+        if styles > 1:
+            rng = np.random.default_rng((seed, 3, number))
+            chosen = rng.permutation(np.arange(len(lr)) + rng.integers(styles)) % styles
+            yield (lr, np.eye(styles, dtype=np.float32)[chosen]), hr
+        else:
+            yield lr, hr
+
+
+class Patches:
+    """An endless stream of (lr, hr) batches, a pure function of the seed and the batch's number.
+
+    Photographs are visited in an order shuffled anew each time round, `PHOTOGRAPHS` at a time
+    (a chunk); every chunk gives `PATCHES` random patches of each of its photographs, turned,
+    mirrored and shuffled. No state passes from chunk to chunk, so any step of a run can be gone
+    on from, and at most a few chunks of patches are ever in memory.
+
+    Args:
+        paths: photographs, in any format of `formats.FORMATS`.
+        batch_size: patches a batch.
+        patch_size: side of an HR patch in pixels, a multiple of `scale`.
+        scale: HR size over LR size.
+        blur: standard deviation of the blur before the reduction, in HR pixels.
+        shrink: smallest factor by which a photograph is reduced at random first.
+        clipping: largest share of the levels that is made black, and white, in half of the
+            photographs.
+        grain: standard deviation in levels of the grain that is added to LR patches.
+        damage: what LR patches went through, if they are not to be clean.
+        seed: of everything that is drawn.
+        workers: threads that decode.
+
+    Raises:
+        DataError: while iterating, when no photograph can be used.
+    """
+
+    PHOTOGRAPHS = 32
+    PATCHES = 8
+
+    def __init__(
+        self,
+        paths: list[Path],
+        *,
+        batch_size: int,
+        patch_size: int,
+        scale: int,
+        blur: float = 0.0,
+        shrink: float = 1.0,
+        clipping: float = 0.0,
+        grain: float = 0.0,
+        damage: Damage | None = None,
+        seed: int = 0,
+        workers: int = 4,
+    ) -> None:
+        if not paths:
+            raise DataError("expected at least one photograph, found none")
+        self.paths = list(paths)
+        self.batch_size, self.patch_size, self.scale = batch_size, patch_size, scale
+        self.blur, self.shrink, self.clipping = blur, shrink, clipping
+        self.grain, self.damage = grain, damage
+        self.seed, self.workers = seed, workers
+        self.broken: set[Path] = set()
+        self.too_small: set[Path] = set()
+        self._lock = threading.Lock()
+        self._order = lru_cache(2)(self._shuffled_paths)
+
+    def batches(self, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields batches for ever, from number `start` on.
+
+        Yields:
+            lr: `[N, patch_size / scale, patch_size / scale, 3]` float32 in 0..255.
+            hr: `[N, patch_size, patch_size, 3]` float32 in 0..255.
+        """
+        skip = start * self.batch_size
+        per_chunk = self.PHOTOGRAPHS * self.PATCHES
+        patches = self._patches(skip // per_chunk)
+        patches = itertools.islice(patches, skip % per_chunk, None)
+        while True:
+            lr, hr = zip(*itertools.islice(patches, self.batch_size), strict=True)
+            yield np.stack(lr).astype(np.float32), np.stack(hr).astype(np.float32)
+
+    def _patches(self, chunk: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields patches from chunk number `chunk` on, decoding the next ones meanwhile."""
+        with ThreadPoolExecutor(self.workers, "decode") as pool:
+            ahead: deque[list[Future]] = deque()
+            try:
+                for number in itertools.count(chunk):
+                    first = number * self.PHOTOGRAPHS
+                    ahead.append(
+                        [pool.submit(self._photograph, first + i) for i in range(self.PHOTOGRAPHS)]
+                    )
+                    if len(ahead) == 2:
+                        yield from self._shuffled(ahead.popleft(), number - 1)
+            finally:
+                for future in itertools.chain.from_iterable(ahead):
+                    future.cancel()
+
+    def _shuffled(
+        self, futures: list[Future], number: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        per_photograph = [patches for future in futures if (patches := future.result())]
+        position = (number + 1) * self.PHOTOGRAPHS
+        for tried in range(2 * len(self.paths)):  # at least one whole turn
+            if per_photograph:
+                break
+            if patches := self._photograph(position + tried):
+                per_photograph.append(patches)
+        if not per_photograph:
+            raise DataError(
+                f"expected photographs of at least {self.patch_size} pixels a side, received "
+                f"{len(self.paths)} files: {len(self.broken)} broken, "
+                f"{len(self.too_small)} too small"
+            )
+        # Photographs that could not be used leave their places to the others.
+        flat = list(itertools.chain.from_iterable(per_photograph))
+        order = np.arange(self.PHOTOGRAPHS * self.PATCHES) % len(flat)
+        np.random.default_rng((self.seed, 1, number)).shuffle(order)
+        return (flat[i] for i in order)
+
+    def _shuffled_paths(self, turn: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, 0, turn)).permutation(len(self.paths))
+
+    def _photograph(self, position: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Cuts patches from the photograph at a position of the endless shuffled sequence."""
+        turn, index = divmod(position, len(self.paths))
+        path = self.paths[self._order(turn)[index]]
+        rng = np.random.default_rng((self.seed, 2, position))
+        if path in self.broken or path in self.too_small:
+            return []
+        try:
+            hr = images.read(path).pixels
+        except images.ImageError as error:
+            self._skip(self.broken, path, str(error))
+            return []
+        side = min(hr.shape[:2])
+        if side < self.patch_size:
+            self._skip(self.too_small, path, None)
+            return []
+        factor = rng.uniform(max(self.shrink, self.patch_size / side), 1.0)
+        if self.shrink < 1:
+            size = [max(self.patch_size, round(s * factor)) for s in hr.shape[1::-1]]
+            hr = np.asarray(Image.fromarray(hr).resize(size, Image.Resampling.BICUBIC))
+        if self.clipping and rng.integers(2):
+            black, white = 255 * rng.uniform(0, self.clipping, 2)
+            levels = (np.arange(256) - black) * (255 / (255 - black - white))
+            hr = np.clip(levels, 0, 255).round().astype(np.uint8)[hr]
+        return [self._patch(hr, rng) for _ in range(self.PATCHES)]
+
+    def _patch(self, hr: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        # A margin of whole LR pixels keeps the patch's borders free of the image's own.
+        size, margin = self.patch_size, (8 if self.damage else 2) * self.scale
+        top, left = (int(rng.integers(0, side - size + 1)) for side in hr.shape[:2])
+        before_y, before_x = (min(margin, o // self.scale * self.scale) for o in (top, left))
+        after_y, after_x = (
+            min(margin, (side - offset - size) // self.scale * self.scale)
+            for side, offset in zip(hr.shape, (top, left), strict=False)
+        )
+        wide = hr[top - before_y : top + size + after_y, left - before_x : left + size + after_x]
+        if self.damage:
+            lr = damaged(wide, self.scale, self.damage, rng)
+        else:
+            lr = degrade(wide, self.scale, self.blur)
+        inner = size // self.scale
+        y, x = before_y // self.scale, before_x // self.scale
+        lr = lr[y : y + inner, x : x + inner]
+        hr = hr[top : top + size, left : left + size]
+        turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+        lr, hr = np.rot90(lr, turns), np.rot90(hr, turns)
+        if mirrored:
+            lr, hr = lr[:, ::-1], hr[:, ::-1]
+        if self.grain:
+            lr = grained(lr, self.grain, *rng.integers(0, 2**16, 2))
+        # Copies, not views: a view keeps its whole photograph in memory.
+        return lr.copy(), hr.copy()
+
+    def _skip(self, skipped: set[Path], path: Path, why: str | None) -> None:
+        with self._lock:
+            first = path not in skipped
+            skipped.add(path)
+        if first and why:
+            logger.warning("skipping a broken photograph: %s", why)

@@ -1,0 +1,190 @@
+"""Degradations: what happened to a photograph before somebody wants it larger.
+
+Everything is drawn from a generator that the caller seeds, so patches and test images stay a pure
+function of seed and place.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from keras_perceptual.pixels.resampling import degrade, to_uint8
+
+__all__ = ["DEGRADATIONS", "Damage", "damaged"]
+
+_KERNELS = (
+    Image.Resampling.BICUBIC,
+    Image.Resampling.BILINEAR,
+    Image.Resampling.LANCZOS,
+    Image.Resampling.BOX,
+)
+_BLOCK = 8  # pixels a side of a JPEG's blocks
+_SUBSAMPLINGS = (2, 0, 1)  # as Pillow numbers them: 4:2:0, 4:4:4, 4:2:2
+# Shares of damaged photographs; what a photograph has of each is drawn by itself.
+_BLURRED, _NOISY, _COMPRESSED, _STORED_LARGER = 0.5, 0.5, 0.75, 0.3
+
+
+@dataclass(frozen=True)
+class Damage:
+    """The ranges that the damage of a photograph is drawn from.
+
+    Args:
+        share: of photographs that are damaged; the others are reduced as benchmarks are.
+        blur: largest standard deviation of the blur, in HR pixels.
+        noise: largest standard deviation of the noise, in levels at middle gray.
+        quality: lowest quality of JPEG compression, 1 to 95.
+
+    Raises:
+        ValueError: for a number out of its range.
+    """
+
+    share: float = 0.75
+    blur: float = 2.2
+    noise: float = 12.0
+    quality: float = 30
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.share <= 1 and self.blur >= 0 and self.noise >= 0):
+            raise ValueError(
+                "expected a damage of share 0 to 1 and of blur and noise of at least 0, received "
+                f"{self.share}, {self.blur}, {self.noise}"
+            )
+        if not 1 <= self.quality <= 95:
+            raise ValueError(f"expected a damage of quality 1 to 95, received {self.quality}")
+
+
+def damaged(hr: np.ndarray, scale: int, damage: Damage, rng: np.random.Generator) -> np.ndarray:
+    """Makes the low-resolution image of a photograph that went through cameras and programs.
+
+    In this order, each at random: blur; a reduction part of the way, noise and JPEG at that size,
+    as of a photograph that was stored larger; the reduction to LR, by one of four kernels; noise
+    and JPEG, mostly in this order. Blocks begin anywhere, as in a cropped photograph.
+
+    Args:
+        hr: `[H, W, 3]` uint8, both sides multiples of `scale`.
+        scale: the factor of the reduction.
+        damage: the ranges.
+        rng: what to draw from.
+
+    Returns:
+        lr: `[H/scale, W/scale, 3]` uint8.
+    """
+    if rng.random() >= damage.share:
+        return degrade(hr, scale)
+    size = (hr.shape[1] // scale, hr.shape[0] // scale)
+    if damage.blur and rng.random() < _BLURRED:
+        hr = _blurred(hr, damage.blur, rng)
+    if rng.random() < _STORED_LARGER:
+        larger = float(rng.uniform(1, min(scale, 2.0)))
+        hr = _stored(_reduced(hr, [round(larger * side) for side in size], rng), damage, rng)
+    return _stored(_reduced(hr, size, rng), damage, rng)
+
+
+def _blurred(image: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
+    """Blurs with a Gaussian, in half of the images a longish one that points anywhere."""
+    from scipy.signal import fftconvolve  # scikit-image brings it; importing it takes a while
+
+    long = rng.uniform(0.2, most)
+    wide = long if rng.random() < 0.5 else rng.uniform(0.2, long)
+    angle = rng.uniform(0, np.pi)
+    radius = int(np.ceil(3 * long))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    along, across = (
+        x * np.cos(angle) + y * np.sin(angle),
+        y * np.cos(angle) - x * np.sin(angle),
+    )
+    kernel = np.exp(-((along / long) ** 2 + (across / wide) ** 2) / 2)
+    kernel = (kernel / kernel.sum()).astype(np.float32)[..., None]
+    padded = np.pad(image.astype(np.float32), [(radius, radius)] * 2 + [(0, 0)], "symmetric")
+    return to_uint8(fftconvolve(padded, kernel, "valid", axes=(0, 1)))
+
+
+def _reduced(
+    image: np.ndarray, size: list[int] | tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    kernel = _KERNELS[rng.choice(len(_KERNELS), p=(0.4, 0.2, 0.2, 0.2))]
+    return np.asarray(Image.fromarray(image).resize(size, kernel))
+
+
+def _stored(image: np.ndarray, damage: Damage, rng: np.random.Generator) -> np.ndarray:
+    """Adds noise and compresses, each at random; one image in four is compressed first."""
+    steps: list[Callable[[np.ndarray], np.ndarray]] = []
+    if damage.noise and rng.random() < _NOISY:
+        level = rng.uniform(0.5, max(damage.noise, 0.5))
+        steps.append(lambda pixels: noisy(pixels, level, rng, *(rng.random(2) < 0.5)))
+    if rng.random() < _COMPRESSED:
+        quality = round(rng.uniform(damage.quality, 95))
+        subsampling = _SUBSAMPLINGS[rng.choice(3, p=(0.6, 0.3, 0.1))]
+        offset = (int(rng.integers(_BLOCK)), int(rng.integers(_BLOCK)))
+        steps.append(lambda pixels: compressed(pixels, quality, subsampling, offset))
+    if rng.random() < 0.25:
+        steps.reverse()
+    for step in steps:
+        image = step(image)
+    return image
+
+
+def noisy(
+    image: np.ndarray,
+    level: float,
+    rng: np.random.Generator,
+    gray: bool = False,
+    of_light: bool = False,
+) -> np.ndarray:
+    """Adds noise.
+
+    Args:
+        image: `[H, W, 3]` uint8.
+        level: standard deviation in levels, at middle gray where it depends on the signal.
+        rng: what to draw from.
+        gray: whether all colours have the same noise.
+        of_light: whether its variance grows with the signal, as that of photons does.
+
+    Returns:
+        The same shape, uint8.
+    """
+    noise = rng.normal(0, level, (*image.shape[:2], 1 if gray else 3))
+    if of_light:
+        noise = noise * np.sqrt(image / 127.5)
+    return to_uint8(image + noise)
+
+
+def compressed(
+    image: np.ndarray, quality: int, subsampling: int = 2, offset: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """Compresses as JPEG.
+
+    Args:
+        image: `[H, W, 3]` uint8.
+        quality: 1 to 95.
+        subsampling: of colour: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
+        offset: rows and columns, 0 to 7, that the first block begins before the image.
+
+    Returns:
+        The same shape, uint8.
+    """
+    top, left = offset
+    padded = np.pad(image, ((top, 0), (left, 0), (0, 0)), "edge")
+    file = io.BytesIO()
+    Image.fromarray(padded).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    with Image.open(file) as stored:
+        return np.asarray(stored.convert("RGB"))[top:, left:]
+
+
+Degrade = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+
+# What test images can be made by: hr, scale and a seeded generator to lr. Blurs are in HR pixels.
+DEGRADATIONS: dict[str, Degrade] = {
+    "bicubic": lambda hr, scale, rng: degrade(hr, scale),
+    "blur-bicubic": lambda hr, scale, rng: degrade(hr, scale, blur=1.0),  # the paper's
+    "jpeg75": lambda hr, scale, rng: compressed(degrade(hr, scale), 75),
+    "jpeg40": lambda hr, scale, rng: compressed(degrade(hr, scale), 40),
+    "noise": lambda hr, scale, rng: noisy(degrade(hr, scale), 8.0, rng),
+    "blurjpeg": lambda hr, scale, rng: compressed(degrade(hr, scale, blur=0.4 * scale), 60),
+    "random": lambda hr, scale, rng: damaged(hr, scale, Damage(share=1.0), rng),
+}

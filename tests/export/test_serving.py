@@ -1,0 +1,186 @@
+"""The SavedModel, as TensorFlow Serving loads and calls it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_perceptual import zoo
+from keras_perceptual.export import signatures
+from keras_perceptual.inference.engines import open_engine
+from keras_perceptual.pixels.histograms import match_histograms
+from keras_perceptual.pixels.resampling import to_uint8
+from keras_perceptual.pixels.transparency import fill_transparent
+
+
+def _signature_tensors(folder: Path, name: str) -> tuple[str, str]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    parsed = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    signature = parsed.meta_graphs[0].signature_def[name]
+    ((_, given),), ((_, returned),) = signature.inputs.items(), signature.outputs.items()
+    return given.name, returned.name
+
+
+@pytest.mark.parametrize("name", ["serving_default", "upscale", "serve_bytes"])
+def test_c_api_gives_the_same_pixels(exported, photographs, tmp_path, name):
+    folder, lr = exported[0].path, photographs[0]
+    bare = open_engine(zoo.folder("x4-feature"), "keras")
+    expected = match_histograms(to_uint8(bare.run(lr[None].astype(np.float32))[0]), lr)
+    png = io.BytesIO()
+    Image.fromarray(lr).save(png, "PNG")
+    inputs = {
+        "serving_default": lr[None],
+        "upscale": lr[None].astype(np.float32),
+        "serve_bytes": np.frombuffer(png.getvalue(), np.uint8),
+    }
+    np.save(tmp_path / "in.npy", inputs[name])
+    library = next(Path(tf.__file__).parent.glob("libtensorflow_cc.*"))
+    kind = ["string"] if name == "serve_bytes" else []
+    result = subprocess.run(
+        [
+            sys.executable, Path(__file__).with_name("c_api.py"), library, folder,
+            *_signature_tensors(folder, name), tmp_path / "in.npy", tmp_path / "out.npy", *kind,
+        ],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    sr = np.load(tmp_path / "out.npy")
+    if name == "serve_bytes":
+        sr = np.asarray(Image.open(io.BytesIO(sr.tobytes())))
+    elif name == "upscale":
+        sr = match_histograms(to_uint8(sr[0]), lr)
+    else:
+        sr = sr[0]
+    difference = np.abs(sr.astype(int) - expected)
+    assert np.mean(difference > 1) < 1e-4  # see verification.compare on why not none
+    assert difference.max() <= 8
+
+
+def test_graph_has_no_python_function(exported):
+    graph = (exported[0].path / "saved_model.pb").read_bytes()
+    assert b"PyFunc" not in graph
+
+
+@pytest.fixture(scope="module")
+def serve_bytes(exported):
+    loaded = tf.saved_model.load(str(exported[0].path))
+
+    def serve(*contents: bytes) -> list[Image.Image]:
+        result = loaded.signatures["serve_bytes"](image_bytes=tf.constant(contents))["sr_bytes"]
+        return [Image.open(io.BytesIO(content)) for content in result.numpy()]
+
+    return serve
+
+
+def _encoded(file_format: str, mode: str = "RGB", size=(9, 8), **options) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
+    image = Image.fromarray(pixels).convert("RGB" if mode == "CMYK" else "RGBA").convert(mode)
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "mode"),
+    [
+        (_encoded("PNG"), "RGB"),
+        (_encoded("PNG", "L"), "L"),
+        (_encoded("PNG", "1"), "L"),
+        (_encoded("PNG", "LA"), "LA"),
+        (_encoded("PNG", "RGBA"), "RGBA"),
+        (_encoded("JPEG"), "RGB"),
+        (_encoded("JPEG", "L"), "L"),
+        (_encoded("JPEG", "CMYK"), "RGB"),
+        (_encoded("GIF", "P"), "RGB"),
+        (_encoded("BMP"), "RGB"),
+        (_encoded("WEBP"), "RGB"),
+        (_encoded("WEBP", "RGBA", lossless=True), "RGBA"),
+        (_encoded("PNG", size=(1, 1)), "RGB"),
+    ],
+)
+def test_serve_bytes_takes_formats(serve_bytes, content, mode):
+    with Image.open(io.BytesIO(content)) as source:
+        (enlarged,) = serve_bytes(content)
+        assert enlarged.size == (4 * source.width, 4 * source.height)
+    assert enlarged.mode == mode
+
+
+def test_serve_bytes_of_different_sizes_at_once(serve_bytes):
+    contents = [_encoded("PNG", size=(9, 8)), _encoded("JPEG", "L", size=(30, 5))]
+    together = serve_bytes(*contents)
+    assert [i.size for i in together] == [(36, 32), (120, 20)]
+    for content, image in zip(contents, together, strict=True):
+        assert np.array_equal(np.asarray(serve_bytes(content)[0]), np.asarray(image))
+
+
+def test_serve_bytes_has_no_halo_around_opaque_pixels(serve_bytes):
+    y, x = np.mgrid[:48, :48]
+    inside = (y - 24) ** 2 + (x - 24) ** 2 < 200
+    rgba = np.where(inside[..., None], [200, 30, 30, 255], [0, 255, 0, 0]).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(rgba).save(file, "PNG")
+    shown = np.asarray(serve_bytes(file.getvalue())[0]).astype(int)
+    assert np.abs(shown[shown[..., 3] > 0][:, :3] - [200, 30, 30]).max() < 20
+    assert shown[:20, :, 3].max() == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 32), (37, 61)])
+def test_hidden_colours_are_those_of_the_using_half(rng, size):
+    pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    alpha = np.where(rng.uniform(size=size) < 0.02, rng.integers(1, 256, size), 0).astype(np.uint8)
+    filled = signatures._fill_transparent(pixels, alpha[..., None]).numpy().astype(int)
+    assert np.abs(filled - fill_transparent(pixels, alpha)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "Input is empty"),
+        (b"not an image", "Unknown image file format"),
+        (_encoded("PNG")[:60], "Invalid PNG"),
+        (_encoded("JPEG")[:300], "JPEG"),
+        (_encoded("WEBP")[:60], "WebP"),
+        (_encoded("PNG")[:10], "expected an image of 1 to 20000 pixels"),
+        *(
+            (_encoded(f, m, (201, 100), **o), "expected an image of 1 to 20000 pixels, received")
+            for f, m, o in (
+                ("PNG", "1", {}), ("JPEG", "L", {}), ("GIF", "P", {}), ("BMP", "RGB", {}),
+                ("WEBP", "RGB", {}), ("WEBP", "RGBA", {}), ("WEBP", "RGB", {"lossless": True}),
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_serve_bytes_refuses(serve_bytes, content, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        serve_bytes(content)
+
+
+def test_size_is_checked_before_pixels_are_decoded(serve_bytes):
+    """The header of a PNG of 65535 x 65535 pixels, with nothing behind it."""
+    content = bytearray(_encoded("PNG"))
+    content[16:24] = (65535).to_bytes(4, "big") * 2
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[65535\] \[x\] \[65535\]"):
+        serve_bytes(bytes(content))
+
+
+def test_warmup_requests_are_prediction_logs(exported):
+    logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    path = exported[0].path / "assets.extra" / "tf_serving_warmup_requests"
+    seen = []
+    signatures = tf.saved_model.load(str(exported[0].path)).signatures
+    for record in tf.data.TFRecordDataset(str(path)):
+        request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
+        assert request.model_spec.name == "x4-feature"
+        ((name, tensor),) = request.inputs.items()
+        signature = request.model_spec.signature_name
+        signatures[signature](**{name: tf.constant(tf.make_ndarray(tensor))})
+        seen.append(signature)
+    assert seen == ["serving_default", "serve_bytes", "upscale"]

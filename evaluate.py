@@ -16,11 +16,12 @@ from tqdm.auto import tqdm
 
 import keras_perceptual
 from keras_perceptual import zoo
+from keras_perceptual.errors import EngineError, ImageError, LPIPSError, ZooError
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation import figures
 from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
 from keras_perceptual.files import images
-from keras_perceptual.inference.engines import ENGINES, EngineError
+from keras_perceptual.inference.engines import ENGINES
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.system.quiet import quiet_stderr
 
@@ -148,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
             )
             for name in names
         }
-    except (zoo.ZooError, EngineError, ValueError) as error:
+    except (ZooError, EngineError, ValueError) as error:
         parser.error(str(error))
     for name, upscaler in upscalers.items():
         if upscaler.scale != scale:
@@ -158,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"expected sets of different names, received {' '.join(sets)}")
     try:
         with quiet_stderr():
-            from keras_perceptual.evaluation.lpips import LPIPS, LPIPSError
+            from keras_perceptual.evaluation.lpips import LPIPS
     except ModuleNotFoundError as error:
         print(f"evaluate.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)
         return 1
@@ -169,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
         if lpips:
             plot = arguments.out / f"perception-distortion-x{scale}.png"
             figures.perception_distortion(means, plot)
-    except (images.ImageError, EngineError, LPIPSError, OSError) as error:
+    except (ImageError, EngineError, LPIPSError, OSError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 1
     print(f"figures and every image's numbers: {arguments.out}")

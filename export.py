@@ -7,7 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
-from keras_perceptual import zoo
+from keras_perceptual.errors import ExportError, ImageError, ZooError
 from keras_perceptual.files import images
 from keras_perceptual.system.quiet import quiet_stderr
 
@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
             rows.append(exporter.tflite(arguments.quantize, arguments.fixed_size))
         if arguments.format == "onnx":
             rows.append(exporter.onnx())
-    except (exporting.ExportError, images.ImageError, zoo.ZooError, OSError) as error:
+    except (ExportError, ImageError, ZooError, OSError) as error:
         print(f"export.py: {error}", file=sys.stderr)
         return 1
     print("| file | MB | largest difference | mean | PSNR | seconds |")

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from keras_perceptual.cli import jobs as batch
 from keras_perceptual.cli import options, reports
 from keras_perceptual.cli.options import STREAM
+from keras_perceptual.errors import EngineError, ImageError, ZooError
 from keras_perceptual.evaluation import figures
 from keras_perceptual.files import images
 from keras_perceptual.inference.converter import Converter
-from keras_perceptual.inference.engines import EngineError
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
-from keras_perceptual.zoo import ZooError
 
 
 def _open(arguments: argparse.Namespace) -> Converter:
@@ -78,7 +77,7 @@ def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], 
                 jobs += batch.plan(
                     given, arguments.output, suffix, arguments.recursive, errors.append
                 )
-            except images.ImageError as error:
+            except ImageError as error:
                 errors.append(str(error))
     return jobs, errors
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from keras_perceptual.cli.options import named_weights
+from keras_perceptual.errors import DataError, ImageError, LossNetworkError, TrainingError, ZooError
 from keras_perceptual.system.quiet import quiet_stderr
-from keras_perceptual.training.recipes import RECIPES, Recipe, get
+from keras_perceptual.training.recipes import RECIPES, Recipe, get_recipe
 
 ROOT = Path(__file__).parent
 
@@ -88,22 +89,20 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.resume and changes:
         parser.error(f"--resume keeps the run's recipe; received {', '.join(sorted(changes))} too")
     try:
-        recipe = get(arguments.recipe or ("style" if arguments.style else "x4-feature"), **changes)
+        recipe = get_recipe(
+            arguments.recipe or ("style" if arguments.style else "x4-feature"), **changes
+        )
     except ValueError as error:
         parser.error(str(error))
     logging.basicConfig(format="%(message)s")
     try:
         with quiet_stderr():
-            from keras_perceptual.files.images import ImageError
-            from keras_perceptual.losses.vgg import LossNetworkError
             from keras_perceptual.training import run as training
-            from keras_perceptual.training.dataset import DataError
-            from keras_perceptual.zoo import ZooError
     except ModuleNotFoundError as error:
         print(f"train.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)
         return 1
 
-    errors = (training.TrainingError, DataError, ImageError, LossNetworkError, ZooError)
+    errors = (TrainingError, DataError, ImageError, LossNetworkError, ZooError)
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
     out = arguments.resume or arguments.out or Path("runs", f"{recipe.name}-{now}")
     try:

@@ -27,7 +27,9 @@ from keras_perceptual.training import recipes
 from keras_perceptual.training import run as training
 
 # So small that johnson, at its cost, can take part; averages of as many steps as are made.
-BASE = recipes.get("x4-pixel", batch_size=4, patch_size=96, epoch_steps=500, warmup=100, ema=0.99)
+BASE = recipes.get_recipe(
+    "x4-pixel", batch_size=4, patch_size=96, epoch_steps=500, warmup=100, ema=0.99
+)
 PAPER = {"pixel_squared": 1.0}
 
 

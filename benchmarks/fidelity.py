@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_perceptual import Upscaler, zoo
-from keras_perceptual.evaluation import benchmark
+from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.files import images
 
@@ -54,7 +54,7 @@ def main() -> None:
             weights = Upscaler(arguments.model, histogram_match=False, fidelity=share).upscale
             cells = []
             for name, upscale in (("weights", weights), ("outputs", outputs)):
-                row = benchmark(upscale, folder, sharp.scale, lpips)
+                row = judge(upscale, folder, sharp.scale, lpips)
                 curves[name].append((row["psnr_y"], row["lpips"]))
                 cells.append(f"{row['psnr_y']:.2f} | {row['lpips']:.4f}")
             print(f"| {folder.name} | {share:g} | {' | '.join(cells)} |", flush=True)

@@ -21,17 +21,17 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from keras_perceptual import Upscaler, zoo
+from keras_perceptual.errors import EngineError, ImageError, LPIPSError, ZooError
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
 from keras_perceptual.files import images
-from keras_perceptual.inference.engines import EngineError
 from keras_perceptual.pixels.resampling import imresize
 from keras_perceptual.system.quiet import quiet_stderr
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
 
 PHOTOGRAPH = ROOT / "data" / "samples" / "HR" / "chelsea.png"
 BASE = "x4-feature"
-ERRORS = (EngineError, KilledError, OSError, ValueError, images.ImageError, zoo.ZooError)
+ERRORS = (EngineError, KilledError, OSError, ValueError, ImageError, ZooError)
 
 Qualities = dict[str, dict[str, float]]  # by set, as `evaluation.benchmark` gives them
 
@@ -82,15 +82,14 @@ def judge(
     lpips = None
     if weights:
         with quiet_stderr():
-            from keras_perceptual.evaluation.lpips import LPIPS, LPIPSError
+            from keras_perceptual.evaluation.lpips import LPIPS
         try:
             lpips = LPIPS(weights)
         except LPIPSError as error:
             raise ValueError(str(error)) from None  # of no type that the parent needs Keras for
     return {
         name: {
-            folder.name: evaluation.benchmark(upscale, folder, scale_of(name), lpips)
-            for folder in sets
+            folder.name: evaluation.judge(upscale, folder, scale_of(name), lpips) for folder in sets
         }
         for name, contender in contenders.items()
         for upscale in [contender.open(*contender.arguments)]

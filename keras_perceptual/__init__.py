@@ -1,8 +1,11 @@
-"""Perceptual super-resolution and fast style transfer in Keras."""
+"""Perceptual super-resolution and fast style transfer in Keras.
 
-from keras_perceptual.inference.stylizer import Stylizer
-from keras_perceptual.inference.upscaler import Upscaler
+What is named in the `__init__.pyi` of a package is its interface, and is imported when it is first
+asked for; the rest is private.
+"""
+
+import lazy_loader
 
 __version__ = "0.1.0"
 
-__all__ = ["Stylizer", "Upscaler", "__version__"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,11 +5,72 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-__all__ = ["ImageError", "first_line", "image_errors", "one_line", "reason"]
+__all__ = [
+    "BlendError",
+    "Cancelled",
+    "DataError",
+    "EngineError",
+    "ExportError",
+    "ImageError",
+    "LPIPSError",
+    "LossNetworkError",
+    "OnnxError",
+    "PerceptualError",
+    "TrainingError",
+    "ZooError",
+    "first_line",
+    "image_errors",
+    "one_line",
+    "reason",
+]
 
 
-class ImageError(Exception):
+class PerceptualError(Exception):
+    """What cannot be done, in one line for people: what was expected, found, and helps."""
+
+
+class ImageError(PerceptualError):
     """A file that cannot be read as an image, or written as one."""
+
+
+class ZooError(PerceptualError):
+    """A model that does not ship."""
+
+
+class EngineError(PerceptualError):
+    """A model file that cannot be loaded or run."""
+
+
+class BlendError(PerceptualError):
+    """Two models whose weights do not correspond."""
+
+
+class LossNetworkError(PerceptualError):
+    """Weights of a loss network that cannot be had or do not fit."""
+
+
+class LPIPSError(PerceptualError):
+    """LPIPS weights that cannot be had or do not fit."""
+
+
+class DataError(PerceptualError):
+    """A folder that holds no photograph to train on."""
+
+
+class TrainingError(PerceptualError):
+    """A run that cannot start or go on."""
+
+
+class ExportError(PerceptualError):
+    """An export that cannot be made, or that differs from its model."""
+
+
+class OnnxError(ExportError):
+    """A generator that cannot be converted, or packages that are not installed."""
+
+
+class Cancelled(BaseException):
+    """Work that was given up on purpose: not an error, and nothing to be caught as one."""
 
 
 def first_line(error: Exception) -> str:
@@ -21,7 +82,7 @@ def first_line(error: Exception) -> str:
 def image_errors(name: str, what: str) -> Iterator[None]:
     """Turns whatever goes wrong inside into an ImageError of one line that begins with a name.
 
-    Codecs raise nearly anything on files broken with skill.
+    Codecs raise nearly anything on broken files; what they raised is kept as the cause.
 
     Args:
         name: of the file.
@@ -31,14 +92,14 @@ def image_errors(name: str, what: str) -> Iterator[None]:
         yield
     except ImageError:
         raise
-    except FileNotFoundError:
-        raise ImageError(f"{name}: no such file") from None
-    except IsADirectoryError:
-        raise ImageError(f"{name}: is a folder, expected an image file") from None
-    except MemoryError:
-        raise ImageError(f"{name}: {what}: not enough memory") from None
+    except FileNotFoundError as error:
+        raise ImageError(f"{name}: no such file") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{name}: is a folder, expected an image file") from error
+    except MemoryError as error:
+        raise ImageError(f"{name}: {what}: not enough memory") from error
     except Exception as error:
-        raise ImageError(f"{name}: {what}: {reason(error)}") from None
+        raise ImageError(f"{name}: {what}: {reason(error)}") from error
 
 
 def reason(error: Exception) -> str:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from keras_perceptual import zoo
-from keras_perceptual.evaluation import benchmark
+from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.benchmark import middles, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.export.exporter import to_tflite
@@ -28,7 +28,7 @@ from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.training import run as training
-from keras_perceptual.training.recipes import Recipe, get
+from keras_perceptual.training.recipes import Recipe, get_recipe
 
 
 def main() -> None:
@@ -89,9 +89,9 @@ def _scores(arguments: argparse.Namespace, folder: Path, recipe: dict) -> dict:
     )
     return {
         "scale": scale,
-        "numbers": {s.name: benchmark(plain, s, scale, lpips) for s in arguments.sets},
+        "numbers": {s.name: judge(plain, s, scale, lpips) for s in arguments.sets},
         "numbers_histogram_matched": {
-            s.name: benchmark(matched, s, scale, lpips) for s in arguments.sets
+            s.name: judge(matched, s, scale, lpips) for s in arguments.sets
         },
     }
 
@@ -146,7 +146,7 @@ def _command(run: dict, name: str) -> str:
     words += ["--style", *(Path(p).name for p in styles)] if styles else []
     if run["loss_network"]:
         words += ["--vgg-weights", "FILE"]
-    for field, usual in get(recipe["name"]).to_dict().items():
+    for field, usual in get_recipe(recipe["name"]).to_dict().items():
         value = recipe.get(field, usual)  # runs made before there was such a field
         if value != usual:
             if field == "loss":

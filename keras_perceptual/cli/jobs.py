@@ -10,14 +10,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_perceptual.errors import reason
+from keras_perceptual.errors import Cancelled, ImageError, reason
 from keras_perceptual.files import formats, images
 
-__all__ = ["Cancelled", "Job", "Result", "Work", "clash", "plan", "run"]
-
-
-class Cancelled(BaseException):
-    """The work was given up on purpose."""
+__all__ = ["Job", "Result", "Work", "clash", "plan", "run"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ def plan(
         own = path.suffix
         try:
             formats.of(f"a{own}")
-        except images.ImageError:
+        except ImageError:
             own = ".png"
         return f"{path.stem}{suffix}{own}"
 
@@ -99,7 +95,7 @@ def plan(
     ]
     if not found:
         where = "" if recursive else "; --recursive looks in the folders inside it"
-        raise images.ImageError(f"{source}: expected images in this folder, found none{where}")
+        raise ImageError(f"{source}: expected images in this folder, found none{where}")
     return [Job(path, root / path.relative_to(source).parent / named(path)) for path in found]
 
 
@@ -157,7 +153,7 @@ def run(
             size = work(job, report)
         except Cancelled:
             error = "cancelled"
-        except images.ImageError as failure:
+        except ImageError as failure:
             error = str(failure)
         except MemoryError:
             error = f"{job.source}: not enough memory; --memory makes tiles smaller"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_perceptual.errors import ImageError
 from keras_perceptual.evaluation.metrics import cross_hatch, psnr_rgb, psnr_y, ssim_y
 from keras_perceptual.files import images
 from keras_perceptual.pixels.resampling import crop_to_multiple, degrade, imresize, to_uint8
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METRICS",
-    "benchmark",
     "bicubic",
     "evaluate",
+    "judge",
     "mean",
     "middles",
     "pairs",
@@ -67,7 +68,7 @@ def pairs(
     """
     paths = images.list_images(folder / "HR")
     if not paths:
-        raise images.ImageError(f"{folder / 'HR'}: expected images, found none")
+        raise ImageError(f"{folder / 'HR'}: expected images, found none")
     for path in paths:
         hr = crop_to_multiple(images.read(path).pixels, scale)
         stored = folder / f"LRx{scale}" / path.name
@@ -76,7 +77,7 @@ def pairs(
             continue
         lr = images.read(stored).pixels
         if tuple(side * scale for side in lr.shape[:2]) != hr.shape[:2]:
-            raise images.ImageError(
+            raise ImageError(
                 f"{stored}: expected {hr.shape[1] // scale}x{hr.shape[0] // scale} pixels, "
                 f"found {lr.shape[1]}x{lr.shape[0]}"
             )
@@ -153,7 +154,7 @@ def mean(rows: Mapping[str, Scores]) -> Scores:
     return {n: float(np.mean([row[n] for row in rows.values() if n in row])) for n in names}
 
 
-def benchmark(upscale: Upscale, folder: Path, scale: int, lpips: Distance | None = None) -> Scores:
+def judge(upscale: Upscale, folder: Path, scale: int, lpips: Distance | None = None) -> Scores:
     """Returns the means over a set of one upscaler's numbers; arguments as for `evaluate`."""
     return mean(evaluate({"it": upscale}, folder, scale, lpips=lpips)["it"])
 

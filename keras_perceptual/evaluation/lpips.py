@@ -8,16 +8,13 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from keras_perceptual.errors import LPIPSError
 from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
 
 __all__ = ["LPIPS", "LPIPSError"]
 
 _SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)
 _SCALE = np.array([0.458, 0.448, 0.450], np.float32)
-
-
-class LPIPSError(Exception):
-    """LPIPS weights that cannot be had or do not fit."""
 
 
 class LPIPS:

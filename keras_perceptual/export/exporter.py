@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_perceptual import zoo
-from keras_perceptual.errors import first_line
+from keras_perceptual.errors import ExportError, OnnxError, first_line
 from keras_perceptual.export import onnx as onnx_file
 from keras_perceptual.export import signatures, verification, warmup
 from keras_perceptual.export.lowering import lowered
@@ -25,13 +25,9 @@ from keras_perceptual.models.normalization import InstanceNormalization
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.training import run as training
 
-__all__ = ["QUANTIZATIONS", "ExportError", "Exported", "Exporter", "save_serving", "to_tflite"]
+__all__ = ["QUANTIZATIONS", "Exported", "Exporter", "save_serving", "to_tflite"]
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
-
-
-class ExportError(Exception):
-    """An export that cannot be made, or that differs from its model."""
 
 
 class Exported(NamedTuple):
@@ -136,7 +132,7 @@ class Exporter:
         """
         try:
             content = onnx_file.to_onnx(self.generator)
-        except onnx_file.OnnxError as error:
+        except OnnxError as error:
             raise ExportError(f"{self.name}: {error}") from None
         artefact = onnx_file.open_onnx(content)
         agreement = self._checked(artefact, self.photographs, bare=True)

@@ -10,17 +10,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_perceptual.errors import first_line
+from keras_perceptual.errors import OnnxError, first_line
 from keras_perceptual.export.verification import Signatures
 from keras_perceptual.pixels.resampling import to_uint8
 
-__all__ = ["OnnxError", "open_onnx", "to_onnx"]
+__all__ = ["open_onnx", "to_onnx"]
 
 AXES = ("batch", "height", "width")
-
-
-class OnnxError(Exception):
-    """A generator that cannot be converted, or packages that are not installed."""
 
 
 def to_onnx(generator: keras.Model) -> bytes:

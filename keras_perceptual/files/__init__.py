@@ -1,0 +1,5 @@
+"""Image files to rows of pixels, and back."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

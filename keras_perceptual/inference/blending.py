@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["BlendError", "blend_tflite", "blend_weights"]
+from keras_perceptual.errors import BlendError
 
-
-class BlendError(Exception):
-    """Two models whose weights do not correspond."""
+__all__ = ["blend_tflite", "blend_weights"]
 
 
 def blend_weights(

@@ -9,15 +9,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from keras_perceptual.errors import first_line
-from keras_perceptual.inference.blending import BlendError, blend_tflite, blend_weights
+from keras_perceptual.errors import BlendError, EngineError, first_line
+from keras_perceptual.inference.blending import blend_tflite, blend_weights
 from keras_perceptual.system.quiet import quiet_stderr
 
 __all__ = [
     "ENGINES",
     "Blend",
     "Engine",
-    "EngineError",
     "KerasEngine",
     "LiteRTEngine",
     "SavedModelEngine",
@@ -25,10 +24,6 @@ __all__ = [
     "model_file",
     "open_engine",
 ]
-
-
-class EngineError(Exception):
-    """A model file that cannot be loaded or run."""
 
 
 class Blend(NamedTuple):

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_perceptual.errors import first_line
+from keras_perceptual.errors import EngineError, first_line
 from keras_perceptual.inference.engines import (
     Engine,
-    EngineError,
     KerasEngine,
     SavedModelEngine,
     engine_name,

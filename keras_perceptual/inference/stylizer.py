@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_perceptual import zoo
+from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.converter import Converter
-from keras_perceptual.inference.engines import EngineError
 from keras_perceptual.inference.enlargement import Progress
 from keras_perceptual.inference.painting import Painter, Painting
 from keras_perceptual.inference.style_engines import open_style_engine

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_perceptual.inference.engines import Engine, EngineError
+from keras_perceptual.errors import EngineError
+from keras_perceptual.inference.engines import Engine
 from keras_perceptual.pixels.resampling import imresize
 from keras_perceptual.pixels.rows import Take, blocks
 from keras_perceptual.pixels.transparency import CELL, REACH, fill_transparent

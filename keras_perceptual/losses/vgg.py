@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from keras_perceptual import zoo
-from keras_perceptual.errors import first_line
+from keras_perceptual.errors import LossNetworkError, first_line
 
-__all__ = ["WEIGHTS_VARIABLE", "LossNetworkError", "load", "sha256", "vgg16"]
+__all__ = ["WEIGHTS_VARIABLE", "load", "sha256", "vgg16"]
 
 WEIGHTS_VARIABLE = "KERAS_PERCEPTUAL_VGG16"
 WAYS_OUT = (
@@ -21,10 +21,6 @@ WAYS_OUT = (
     f"{WEIGHTS_VARIABLE}, or connect to the network once so that Keras can fetch it"
 )
 logger = logging.getLogger(__name__)
-
-
-class LossNetworkError(Exception):
-    """Weights of a loss network that cannot be had or do not fit."""
 
 
 def load(

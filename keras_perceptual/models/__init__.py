@@ -1,0 +1,5 @@
+"""Keras models: generators, their layers, and how they are loaded."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

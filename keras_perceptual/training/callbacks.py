@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 from tqdm.auto import tqdm
 
+from keras_perceptual.errors import ImageError, TrainingError
 from keras_perceptual.evaluation import figures
 from keras_perceptual.evaluation.metrics import psnr_y
 from keras_perceptual.files import images
@@ -28,13 +29,8 @@ __all__ = [
     "History",
     "Progress",
     "StyleValidation",
-    "TrainingError",
     "Validation",
 ]
-
-
-class TrainingError(Exception):
-    """A run that cannot start or go on."""
 
 
 class Guard(keras.callbacks.Callback):
@@ -226,7 +222,7 @@ class StyleValidation(keras.callbacks.Callback):
 def _middles(paths: list[Path], side: int) -> Iterator[np.ndarray]:
     """Yields the middle of each photograph that can be read, up to `side` pixels a side."""
     for path in paths:
-        with contextlib.suppress(images.ImageError):
+        with contextlib.suppress(ImageError):
             yield images.middle(images.read(path).pixels, side)
 
 

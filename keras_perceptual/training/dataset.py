@@ -16,18 +16,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from keras_perceptual.errors import DataError, ImageError
 from keras_perceptual.files import images
 from keras_perceptual.pixels.grain import grained
 from keras_perceptual.pixels.resampling import degrade
 from keras_perceptual.training.degradations import Damage, damaged
 
-__all__ = ["DataError", "Patches", "painting", "split", "with_styles"]
+__all__ = ["Patches", "painting", "split", "with_styles"]
 
 logger = logging.getLogger(__name__)
-
-
-class DataError(Exception):
-    """A folder that holds no photograph to train on."""
 
 
 def split(paths: list[Path], most: int = 8) -> tuple[list[Path], list[Path]]:
@@ -216,7 +213,7 @@ class Patches:
             return []
         try:
             hr = images.read(path).pixels
-        except images.ImageError as error:
+        except ImageError as error:
             self._skip(self.broken, path, str(error))
             return []
         side = min(hr.shape[:2])

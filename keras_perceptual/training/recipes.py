@@ -11,7 +11,7 @@ from typing import Any
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.training.degradations import Damage
 
-__all__ = ["RECIPES", "Recipe", "get"]
+__all__ = ["RECIPES", "Recipe", "get_recipe"]
 
 
 @dataclass(frozen=True)
@@ -338,7 +338,7 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def get(name: str, **changes: Any) -> Recipe:
+def get_recipe(name: str, **changes: Any) -> Recipe:
     """Returns the named recipe with some of its numbers changed.
 
     Args:

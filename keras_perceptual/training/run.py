@@ -16,7 +16,7 @@ import numpy as np
 
 import keras_perceptual
 from keras_perceptual import zoo
-from keras_perceptual.errors import first_line
+from keras_perceptual.errors import LossNetworkError, TrainingError, ZooError, first_line
 from keras_perceptual.files import images
 from keras_perceptual.losses import vgg as loss_network
 from keras_perceptual.losses.perceptual import PerceptualLoss, layer_of
@@ -40,7 +40,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-TrainingError = callbacks.TrainingError
 
 
 @dataclass(frozen=True)
@@ -232,7 +231,7 @@ def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
     network = loss_network.load(kind, tuple(dict.fromkeys(layers.values())), sources.vgg_weights)
     missing = {n for n, layer in layers.items() if layer not in network.output}
     if any(name.startswith("style:") for name in missing):
-        raise loss_network.LossNetworkError(
+        raise LossNetworkError(
             f"the {network.name} loss network has no {', '.join(sorted(missing))}: style needs "
             f"VGG16's weights; {loss_network.WAYS_OUT}"
         )
@@ -293,13 +292,11 @@ def load_generator(name: str) -> keras.Model:
     try:
         generator = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, h5py and Keras each raise their own
-        raise zoo.ZooError(
-            f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
-        ) from None
+        raise ZooError(f"{path}: cannot be loaded as a Keras model: {first_line(error)}") from None
     if styled and len(generator.inputs) > 1:
         styles = generator.inputs[1].shape[1]
         if number >= styles:
-            raise zoo.ZooError(f"{name}: expected a style up to #{styles}")
+            raise ZooError(f"{name}: expected a style up to #{styles}")
         return generators.in_style(generator, np.eye(styles)[number])
     return generator
 
@@ -339,7 +336,7 @@ def transfer(source: keras.Model, target: keras.Model) -> list[str]:
             layer.set_weights(weights)
             copied.append(layer.name)
     if not copied:
-        raise zoo.ZooError(
+        raise ZooError(
             f"no layer of {source.name} fits {target.name}; another --start, or an empty one, may"
         )
     return copied

@@ -9,8 +9,9 @@ import json
 import math
 from pathlib import Path
 
+from keras_perceptual.errors import ZooError
+
 __all__ = [
-    "ZooError",
     "card",
     "default_models",
     "find_style",
@@ -21,10 +22,6 @@ __all__ = [
 ]
 
 _ROOT = Path(__file__).parent / "weights"
-
-
-class ZooError(Exception):
-    """A model that does not ship."""
 
 
 def folder(name: str) -> Path:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_perceptual import zoo
+from keras_perceptual.errors import ImageError
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation import figures
 from keras_perceptual.evaluation.metrics import psnr_rgb, psnr_y
@@ -41,7 +42,7 @@ def test_pairs_take_supplied_files_and_make_the_others(small_set):
 
 def test_pairs_refuse_a_supplied_file_of_another_size(small_set):
     images.write(small_set / "LRx4" / "b.png", images.Picture(np.zeros((9, 9, 3), np.uint8)))
-    with pytest.raises(images.ImageError, match=r"b.png: expected 25x24 pixels, found 9x9"):
+    with pytest.raises(ImageError, match=r"b.png: expected 25x24 pixels, found 9x9"):
         list(evaluation.pairs(small_set, 4))
 
 
@@ -64,7 +65,7 @@ def test_numbers_are_those_of_the_metrics(small_set):
     mean = evaluation.mean(rows["half"])
     assert list(mean) == list(evaluation.METRICS)
     assert mean["ssim_y"] == pytest.approx(np.mean([rows["half"][n]["ssim_y"] for n in "ab"]))
-    assert mean == evaluation.benchmark(
+    assert mean == evaluation.judge(
         lambda lr: evaluation.bicubic(4)(lr) / 2, small_set, 4, lambda sr, hr: float(sr.mean())
     ) | {"psnr_rgb": mean["psnr_rgb"]}
 

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from keras_perceptual.evaluation import benchmark
+from keras_perceptual.errors import LPIPSError
+from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.metrics import cross_hatch, luma, psnr_y, ssim_y
 from keras_perceptual.files import images
 from keras_perceptual.pixels.resampling import imresize
@@ -84,7 +85,7 @@ def test_bicubic_golden_values(data, name, psnr, ssim, lpips):
     from keras_perceptual.evaluation.lpips import LPIPS
 
     distance = LPIPS(data("lpips/lpips_alex_v0.1.npz"))
-    numbers = benchmark(
+    numbers = judge(
         lambda lr: imresize(lr.astype(np.float32), 4), data(f"test/{name}"), 4, distance
     )
     assert numbers["psnr_y"] == pytest.approx(psnr, abs=0.002)
@@ -93,7 +94,7 @@ def test_bicubic_golden_values(data, name, psnr, ssim, lpips):
 
 
 def test_lpips_weights_that_are_missing(tmp_path):
-    from keras_perceptual.evaluation.lpips import LPIPS, LPIPSError
+    from keras_perceptual.evaluation.lpips import LPIPS
 
     with pytest.raises(LPIPSError, match="expected LPIPS weights"):
         LPIPS(tmp_path / "none.npz")

@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 
 from keras_perceptual import zoo
+from keras_perceptual.errors import ExportError
 from keras_perceptual.export import exporter as exporting
 from keras_perceptual.export import verification
-from keras_perceptual.export.exporter import Exporter, ExportError
+from keras_perceptual.export.exporter import Exporter
 from keras_perceptual.files import images
 from keras_perceptual.training import run as training
 from tests.conftest import ROOT, SAMPLES

@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from keras_perceptual.export import exporter as exporting
+from keras_perceptual.errors import ExportError
 from keras_perceptual.export import onnx as onnx_file
 from keras_perceptual.export import verification
-from keras_perceptual.export.exporter import Exporter, ExportError
+from keras_perceptual.export.exporter import Exporter
 from keras_perceptual.files import images
 from keras_perceptual.models import generators
 from keras_perceptual.pixels.resampling import to_uint8
@@ -105,7 +105,7 @@ def test_export_script(exported, run_script, tmp_path):
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime", "tf2onnx"])
 def test_absent_packages_are_named(tmp_path, photographs, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(exporting.ExportError, match="pip install onnx onnxruntime tf2onnx"):
+    with pytest.raises(ExportError, match="pip install onnx onnxruntime tf2onnx"):
         Exporter("x4-pixel", tmp_path / "out", photographs).onnx()
     assert not (tmp_path / "out").exists()
 

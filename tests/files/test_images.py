@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from keras_perceptual.errors import ImageError
 from keras_perceptual.files import images
-from keras_perceptual.files.images import ImageError, Picture
+from keras_perceptual.files.images import Picture
 
 ORIENTATION = 0x0112
 ARTIST = 0x013B
@@ -202,7 +203,7 @@ def test_a_folder_that_cannot_be_listed_does_not_hide_the_others(tmp_path, pixel
     found = images.list_images(tmp_path / "a", failed=told.append)
     assert found == [tmp_path / "a" / "open" / "y.png"]
     assert told == [f"{tmp_path / 'a' / 'locked'}: cannot be listed: Permission denied"]
-    with pytest.raises(images.ImageError, match="locked: cannot be listed"):
+    with pytest.raises(ImageError, match="locked: cannot be listed"):
         images.list_images(tmp_path / "a")
 
 

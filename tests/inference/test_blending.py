@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_perceptual import Upscaler, zoo
+from keras_perceptual.errors import BlendError, EngineError
 from keras_perceptual.inference import blending
-from keras_perceptual.inference.engines import EngineError
 
 
 def _file(name):
@@ -36,7 +36,7 @@ def test_engines_agree_between(photographs):
 def test_weights_by_hand():
     first, second = [np.float32([0, 4])], [np.float32([8, 0])]
     assert blending.blend_weights(first, second, 0.25)[0].tolist() == [2, 3]
-    with pytest.raises(blending.BlendError, match="one architecture"):
+    with pytest.raises(BlendError, match="one architecture"):
         blending.blend_weights(first, [np.float32([1])], 0.5)
 
 

@@ -6,16 +6,16 @@ import keras
 import numpy as np
 import pytest
 
+from keras_perceptual.errors import EngineError, ZooError
 from keras_perceptual.evaluation.metrics import luma
 from keras_perceptual.files import images
 from keras_perceptual.inference import painting
-from keras_perceptual.inference.engines import EngineError
 from keras_perceptual.inference.painting import Painter
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.models import generators
 from keras_perceptual.pixels.grain import GRAIN, grained
 from keras_perceptual.pixels.rows import RowReader
-from keras_perceptual.zoo import ZooError, folder
+from keras_perceptual.zoo import folder
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_perceptual import Upscaler, zoo
+from keras_perceptual.errors import EngineError
 from keras_perceptual.files import images
 from keras_perceptual.inference import tiling as passes
-from keras_perceptual.inference.engines import EngineError
 from keras_perceptual.inference.tiling import Pass, Tile
 from keras_perceptual.pixels.rows import RowReader
 from keras_perceptual.system import memory

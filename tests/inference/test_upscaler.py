@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from keras_perceptual import Upscaler, zoo
+from keras_perceptual.errors import EngineError, ZooError
 from keras_perceptual.files import images
-from keras_perceptual.inference import engines
 from keras_perceptual.models import generators
 from keras_perceptual.pixels.histograms import match_histograms
 from keras_perceptual.pixels.resampling import imresize
@@ -167,15 +167,15 @@ def test_refuses_what_is_no_image(upscaler, lr):
 
 
 def test_models_that_are_not_there(tmp_path):
-    with pytest.raises(zoo.ZooError, match="expected a model of"):
+    with pytest.raises(ZooError, match="expected a model of"):
         Upscaler("x4-nothing")
-    with pytest.raises(zoo.ZooError, match="expected a scale of"):
+    with pytest.raises(ZooError, match="expected a scale of"):
         zoo.default_models(17)
-    with pytest.raises(engines.EngineError, match="no such model file"):
+    with pytest.raises(EngineError, match="no such model file"):
         Upscaler(tmp_path / "none.tflite")
-    with pytest.raises(engines.EngineError, match=r"expected a \.tflite file"):
+    with pytest.raises(EngineError, match=r"expected a \.tflite file"):
         Upscaler(zoo.folder("x4-feature") / "model.keras", "litert")
-    with pytest.raises(engines.EngineError, match="expected an engine"):
+    with pytest.raises(EngineError, match="expected an engine"):
         Upscaler("x4-feature", "torch")
 
 
@@ -185,7 +185,7 @@ def test_model_files_that_are_broken(tmp_path, ending, keep):
     whole = (zoo.folder("x4-feature") / f"model{ending}").read_bytes()
     path = tmp_path / f"a{ending}"
     path.write_bytes(whole[:keep])
-    with pytest.raises(engines.EngineError):
+    with pytest.raises(EngineError):
         Upscaler(path)
 
 
@@ -194,7 +194,7 @@ def test_a_model_that_is_no_generator(tmp_path):
 
     rgb = keras.Input((None, None, 3))
     keras.Model(rgb, keras.layers.GlobalAveragePooling2D()(rgb)).save(tmp_path / "a.keras")
-    with pytest.raises(engines.EngineError, match="expected a generator"):
+    with pytest.raises(EngineError, match="expected a generator"):
         Upscaler(tmp_path / "a.keras")
 
 
@@ -249,13 +249,13 @@ def test_shipped_files_are_the_measured_ones(name):
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_numbers_of_the_card(data, name):
-    from keras_perceptual.evaluation import benchmark
+    from keras_perceptual.evaluation import judge
     from keras_perceptual.evaluation.lpips import LPIPS
 
     card = zoo.card(name)
     distance = LPIPS(data("lpips/lpips_alex_v0.1.npz"))
     upscale = Upscaler(name, histogram_match=False).upscale
-    numbers = benchmark(upscale, data("test/Set5"), card["scale"], distance)
+    numbers = judge(upscale, data("test/Set5"), card["scale"], distance)
     for metric, value in card["numbers"]["Set5"].items():
         assert numbers[metric] == pytest.approx(value, abs=0.002)
 

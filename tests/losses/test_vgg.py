@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from keras_perceptual import zoo
+from keras_perceptual.errors import LossNetworkError
 from keras_perceptual.losses import vgg as loss_network
-from keras_perceptual.losses.vgg import LossNetworkError
 
 
 @pytest.fixture(autouse=True)

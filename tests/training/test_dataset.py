@@ -6,9 +6,10 @@ import logging
 import numpy as np
 import pytest
 
+from keras_perceptual.errors import DataError
 from keras_perceptual.files import images
 from keras_perceptual.pixels.resampling import degrade
-from keras_perceptual.training.dataset import DataError, Patches, painting, split, with_styles
+from keras_perceptual.training.dataset import Patches, painting, split, with_styles
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from keras import ops
 
 from keras_perceptual import zoo
+from keras_perceptual.errors import LossNetworkError, TrainingError, ZooError
 from keras_perceptual.losses.perceptual import PerceptualLoss
-from keras_perceptual.losses.vgg import LossNetworkError
 from keras_perceptual.models import generators
 from keras_perceptual.training import callbacks, recipes
 from keras_perceptual.training import run as training
@@ -38,7 +38,7 @@ def sources():
 
 
 def _recipe(**changes):
-    return recipes.get("x4-pixel", **{**TINY, "epoch_steps": 5, "steps": 10, **changes})
+    return recipes.get_recipe("x4-pixel", **{**TINY, "epoch_steps": 5, "steps": 10, **changes})
 
 
 def _history(run):
@@ -171,13 +171,13 @@ def test_starting_from_another_scale_keeps_the_body(tmp_path):
     assert np.array_equal(
         target.get_layer("head").get_weights()[0], source.get_layer("head").get_weights()[0]
     )
-    with pytest.raises(zoo.ZooError, match="no layer"):
+    with pytest.raises(ZooError, match="no layer"):
         training.transfer(source, generators.subpixel(2, channels=4, blocks=1))
 
 
 def test_a_run_is_not_overwritten(tmp_path, sources):
     training.train(_recipe(steps=5), sources, tmp_path)
-    with pytest.raises(training.TrainingError, match="holds a run already"):
+    with pytest.raises(TrainingError, match="holds a run already"):
         training.train(_recipe(), sources, tmp_path)
 
 
@@ -202,14 +202,14 @@ def test_a_run_killed_before_its_first_checkpoint_starts_as_it_should(tmp_path, 
 
 
 def test_resuming_what_is_no_run(tmp_path):
-    with pytest.raises(training.TrainingError, match="expected the recipe of a run"):
+    with pytest.raises(TrainingError, match="expected the recipe of a run"):
         training.resume(tmp_path)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, sources):
     """The learning rate soon is such that the weights overflow; in the first step it is 0."""
     recipe = _recipe(epoch_steps=1, warmup=10, learning_rate=1e30, steps=50, clip_norm=0.0)
-    with pytest.raises(training.TrainingError, match=r"the last good checkpoint, .* is kept"):
+    with pytest.raises(TrainingError, match=r"the last good checkpoint, .* is kept"):
         training.train(recipe, sources, tmp_path)
     for weight in training.load_generator(str(tmp_path / "model.keras")).get_weights():
         assert np.isfinite(weight).all()
@@ -355,14 +355,14 @@ def test_bad_usage_is_one_line(run_script, tmp_path, flags, status, message):
 
 
 def test_default_recipe_is_the_shipped_one():
-    recipe = recipes.get("x4-feature")
+    recipe = recipes.get_recipe("x4-feature")
     assert recipe.start == "x4-pixel"
-    assert recipes.get("paper_x4").steps == 200_000
+    assert recipes.get_recipe("paper_x4").steps == 200_000
     with pytest.raises(ValueError, match="received 'x5'"):
-        recipes.get("x5")
+        recipes.get_recipe("x5")
     for bad in ({"steps": 0}, {"ema": 1.0}, {"shrink": 0.0}, {"decay": "step"}):
         with pytest.raises(ValueError, match="expected"):
-            recipes.get("x4-pixel", **bad)
+            recipes.get_recipe("x4-pixel", **bad)
 
 
 @pytest.fixture(scope="module")
@@ -412,14 +412,14 @@ def test_a_new_style_starts_from_the_mean_of_others():
 
 
 def test_style_needs_paintings_and_vgg16(tmp_path, sources):
-    with pytest.raises(training.TrainingError, match="expected a style image"):
-        training.train(recipes.get("style"), sources, tmp_path / "a")
+    with pytest.raises(TrainingError, match="expected a style image"):
+        training.train(recipes.get_recipe("style"), sources, tmp_path / "a")
     painting = str(SAMPLES / "HR" / "chelsea.png")
     styled = training.Sources(sources.data, "distilled", styles=(painting,))
     with pytest.raises(LossNetworkError, match="style needs VGG16's weights"):
-        training.train(recipes.get("style"), styled, tmp_path / "b")
-    with pytest.raises(training.TrainingError, match="takes no style image"):
-        training.train(recipes.get("x4-pixel"), styled, tmp_path / "c")
+        training.train(recipes.get_recipe("style"), styled, tmp_path / "b")
+    with pytest.raises(TrainingError, match="takes no style image"):
+        training.train(recipes.get_recipe("x4-pixel"), styled, tmp_path / "c")
 
 
 @pytest.mark.parametrize("fixed", [False, True])

@@ -40,7 +40,7 @@ def test_enlarges_the_samples_better_than_bicubic(name):
     scale = zoo.card(name)["scale"]
     upscale = Upscaler(name, histogram_match=False).upscale
     numbers, bicubic = (
-        evaluation.benchmark(each, SAMPLES, scale) for each in (upscale, evaluation.bicubic(scale))
+        evaluation.judge(each, SAMPLES, scale) for each in (upscale, evaluation.bicubic(scale))
     )
     # A model trained on features alone may lose fidelity against pixels, but not much.
     least = -1.0 if "johnson-feature" in name else 0.0 if "pixel" not in name else 0.5
@@ -54,7 +54,7 @@ def test_numbers_of_the_card_can_be_had_again(data, name):
     lpips = LPIPS(data("lpips/lpips_alex_v0.1.npz"))
     for key, matched in (("numbers", False), ("numbers_histogram_matched", True)):
         upscale = Upscaler(name, histogram_match=matched).upscale
-        numbers = evaluation.benchmark(upscale, data("test/Set5"), card["scale"], lpips)
+        numbers = evaluation.judge(upscale, data("test/Set5"), card["scale"], lpips)
         for metric, tolerance in (("psnr_y", 0.005), ("ssim_y", 1e-4), ("lpips", 5e-4)):
             assert numbers[metric] == pytest.approx(card[key]["Set5"][metric], abs=tolerance)
 

@@ -1,0 +1,5 @@
+from .errors import PerceptualError as PerceptualError
+from .inference.stylizer import Stylizer as Stylizer
+from .inference.upscaler import Upscaler as Upscaler
+
+__version__: str

@@ -1,0 +1,13 @@
+from .benchmark import METRICS as METRICS
+from .benchmark import bicubic as bicubic
+from .benchmark import evaluate as evaluate
+from .benchmark import judge as judge
+from .benchmark import mean as mean
+from .benchmark import pairs as pairs
+from .benchmark import score as score
+from .benchmark import table as table
+from .lpips import LPIPS as LPIPS
+from .metrics import cross_hatch as cross_hatch
+from .metrics import psnr_rgb as psnr_rgb
+from .metrics import psnr_y as psnr_y
+from .metrics import ssim_y as ssim_y

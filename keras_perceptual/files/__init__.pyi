@@ -1,0 +1,14 @@
+from .animations import Animation as Animation
+from .animations import read_frames as read_frames
+from .animations import write_frames as write_frames
+from .formats import FORMATS as FORMATS
+from .formats import Format as Format
+from .images import Picture as Picture
+from .images import list_images as list_images
+from .images import middle as middle
+from .images import read as read
+from .images import write as write
+from .metadata import Metadata as Metadata
+from .sink import Sink as Sink
+from .source import Source as Source
+from .source import open_source as open_source

@@ -1,0 +1,13 @@
+from .adversary import discriminator as discriminator
+from .adversary import relativistic as relativistic
+from .perceptual import PerceptualLoss as PerceptualLoss
+from .perceptual import feature_reconstruction as feature_reconstruction
+from .perceptual import gram_matrix as gram_matrix
+from .perceptual import palette as palette
+from .perceptual import palette_distance as palette_distance
+from .perceptual import phase_bias as phase_bias
+from .perceptual import pixel_absolute as pixel_absolute
+from .perceptual import pixel_squared as pixel_squared
+from .perceptual import style_reconstruction as style_reconstruction
+from .perceptual import total_variation as total_variation
+from .vgg import vgg16 as vgg16

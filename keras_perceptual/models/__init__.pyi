@@ -1,0 +1,14 @@
+from .generators import GENERATORS as GENERATORS
+from .generators import build as build
+from .generators import in_style as in_style
+from .generators import johnson as johnson
+from .generators import multiply_adds as multiply_adds
+from .generators import srcnn as srcnn
+from .generators import subpixel as subpixel
+from .layers import BicubicUpsampling as BicubicUpsampling
+from .layers import Crop as Crop
+from .layers import DepthToSpace as DepthToSpace
+from .layers import HistogramMatching as HistogramMatching
+from .layers import Luma as Luma
+from .layers import ReflectionPadding as ReflectionPadding
+from .normalization import InstanceNormalization as InstanceNormalization

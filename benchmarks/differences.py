@@ -23,6 +23,7 @@ import keras
 from keras_perceptual import Upscaler
 from keras_perceptual.evaluation.benchmark import evaluate, mean
 from keras_perceptual.models import generators
+from keras_perceptual.models.upscaling import johnson, subpixel
 from keras_perceptual.training import recipes
 from keras_perceptual.training import run as training
 
@@ -41,7 +42,7 @@ def _normalised(scale: int, channels: int, blocks: int) -> keras.Model:
         inside = "block" in layer.name and "conv" in layer.name
         return keras.layers.BatchNormalization(name=f"{layer.name}_norm")(x) if inside else x
 
-    return _changed(generators.subpixel(scale, channels, blocks), call)
+    return _changed(subpixel(scale, channels, blocks), call)
 
 
 def _skipless(scale: int, channels: int, blocks: int) -> keras.Model:
@@ -52,7 +53,7 @@ def _skipless(scale: int, channels: int, blocks: int) -> keras.Model:
             return keras.layers.Rescaling(1.0, offset=127.5, name="middle")(args[0][0])
         return layer(*args, **kwargs)
 
-    return _changed(generators.subpixel(scale, channels, blocks), call)
+    return _changed(subpixel(scale, channels, blocks), call)
 
 
 def _plain_johnson(scale: int, channels: int, blocks: int) -> keras.Model:
@@ -62,7 +63,7 @@ def _plain_johnson(scale: int, channels: int, blocks: int) -> keras.Model:
         normalises = isinstance(layer, keras.layers.BatchNormalization)
         return args[0] if normalises else layer(*args, **kwargs)
 
-    return _changed(generators.johnson(scale, channels, blocks), call)
+    return _changed(johnson(scale, channels, blocks), call)
 
 
 def _changed(model: keras.Model, call: Callable[..., Any]) -> keras.Model:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from keras_perceptual.errors import OnnxError
+from keras_perceptual.models.loading import load_generator
 from keras_perceptual.system.quiet import quiet_stderr
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
 
@@ -45,12 +46,11 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
         from keras_perceptual.export import onnx as onnx_file
         from keras_perceptual.files import images
         from keras_perceptual.models import generators
-        from keras_perceptual.training import run as training
 
         photographs = [images.read(path).pixels for path in images.list_images(SAMPLES)]
         if generator == "subpixel":
             about = "x4-feature" if "x4-feature" in zoo.names() else "x4-pixel"
-            model = training.load_generator(about)
+            model = load_generator(about)
         else:
             about, model = "fresh weights, x4", generators.build(generator)
         model.save(folder / "model.keras")
@@ -75,10 +75,8 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
 def open_keras(folder: Path, threads: int) -> Run:
     import tensorflow as tf
 
-    from keras_perceptual.training import run as training
-
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    model = training.load_generator(str(folder / "model.keras"))
+    model = load_generator(str(folder / "model.keras"))
     spec = tf.TensorSpec((None, None, None, 3), tf.float32)
     graph = tf.function(lambda lr: model(lr, training=False), input_signature=[spec])
     return lambda lr: graph(lr).numpy()

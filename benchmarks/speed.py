@@ -25,6 +25,7 @@ from keras_perceptual.errors import EngineError, ImageError, LPIPSError, ZooErro
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
 from keras_perceptual.files import images
+from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.resampling import imresize
 from keras_perceptual.system.quiet import quiet_stderr
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
@@ -55,11 +56,10 @@ def count(names: list[str]) -> dict[str, Size]:
     """Counts parameters and multiply-adds of shipped models from their Keras files."""
     with quiet_stderr():
         from keras_perceptual.models import generators
-        from keras_perceptual.training import run as training
     side = 64  # LR pixels; the convolutions pad, so what a pixel takes is the same at any size
     sizes = {}
     for name in names:
-        model = training.load_generator(name)
+        model = load_generator(name)
         pixels = (side * zoo.card(name)["scale"]) ** 2
         total = generators.multiply_adds(model, side, side)
         sizes[name] = Size(model.count_params(), total / pixels)

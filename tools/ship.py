@@ -26,6 +26,7 @@ from keras_perceptual.export.exporter import to_tflite
 from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
+from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.training import run as training
 from keras_perceptual.training.recipes import Recipe, get_recipe
@@ -54,7 +55,7 @@ def main() -> None:
         shutil.copyfile(arguments.run / "model.keras", beside)
     styles = run["sources"].get("styles", ())
     with images.atomic_path(folder / "model.tflite") as beside:
-        generator = training.load_generator(str(folder / "model.keras"))
+        generator = load_generator(str(folder / "model.keras"))
         # Strokes do not show float16.
         grain, quantize = (GRAIN, "float16") if styles else (0.0, "none")
         beside.write_bytes(to_tflite(generator, not styles, grain, quantize))

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_perceptual.evaluation.metrics import luma
 from keras_perceptual.files import images
 from keras_perceptual.files.source import open_source
+from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
 
 __all__ = ["Crops", "before_after", "curves", "perception_distortion", "sheet"]

@@ -7,26 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import to_uint8
 
-__all__ = ["LPIPS_VARIABLE", "cross_hatch", "luma", "psnr_rgb", "psnr_y", "ssim_y"]
+__all__ = ["LPIPS_VARIABLE", "cross_hatch", "psnr_rgb", "psnr_y", "ssim_y"]
 
 
 LPIPS_VARIABLE = "KERAS_PERCEPTUAL_LPIPS"  # of the environment; names LPIPS's weights
-
-
-def luma(image: np.ndarray) -> np.ndarray:
-    """Returns the Y of MATLAB's `rgb2ycbcr` for RGB pixels in 0..255.
-
-    Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 (ITU-R BT.601), unrounded.
-
-    Args:
-        image: `[..., 3]` RGB in 0..255.
-
-    Returns:
-        `[...]` float64 in 16..235.
-    """
-    return 16.0 + np.asarray(image, np.float64) @ np.array([65.481, 128.553, 24.966]) / 255.0
 
 
 def psnr_y(sr: np.ndarray, hr: np.ndarray, border: int = 0) -> float:

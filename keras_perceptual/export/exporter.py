@@ -21,9 +21,9 @@ from keras_perceptual.export import onnx as onnx_file
 from keras_perceptual.export import signatures, verification, warmup
 from keras_perceptual.export.lowering import lowered
 from keras_perceptual.files import images
+from keras_perceptual.models.loading import load_generator
 from keras_perceptual.models.normalization import InstanceNormalization
 from keras_perceptual.pixels.grain import GRAIN
-from keras_perceptual.training import run as training
 
 __all__ = ["QUANTIZATIONS", "Exported", "Exporter", "save_serving", "to_tflite"]
 
@@ -43,7 +43,7 @@ class Exporter:
 
     Args:
         model: name of a shipped model or style, or path of a .keras file, as
-            `training.load_generator` takes them.
+            `load_generator` takes them.
         out: folder for the artefacts.
         photographs: `[H, W, 3]` uint8 LR images to compare with, and to calibrate `int8` on.
         histogram_match: whether the artefacts match levels; an ONNX file and a style never do.
@@ -62,7 +62,7 @@ class Exporter:
     ) -> None:
         if not photographs:
             raise ExportError("expected photographs to compare with, found none")
-        self.generator = training.load_generator(model)
+        self.generator = load_generator(model)
         if len(self.generator.inputs) > 1:
             styles = self.generator.inputs[1].shape[1]
             raise ExportError(f"{model}: has several styles; choose one of #1 to #{styles}")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from keras_perceptual.inference.tiling import Pass, as_integers, as_levels
+from keras_perceptual.inference.tiling import Pass
 from keras_perceptual.pixels.histograms import histogram, look_up, matching_table
+from keras_perceptual.pixels.levels import as_integers, as_levels
 from keras_perceptual.pixels.resampling import RowResizer
 from keras_perceptual.pixels.rows import RowReader, Take
 

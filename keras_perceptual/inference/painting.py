@@ -20,9 +20,10 @@ import numpy as np
 
 from keras_perceptual.inference.enlargement import CHUNK, Enlargement, Progress
 from keras_perceptual.inference.style_engines import StyleEngine
-from keras_perceptual.inference.tiling import Pass, as_integers, as_levels
+from keras_perceptual.inference.tiling import Pass
 from keras_perceptual.pixels.grain import grained
 from keras_perceptual.pixels.histograms import mix
+from keras_perceptual.pixels.levels import as_integers, as_levels
 from keras_perceptual.pixels.resampling import RowResizer
 from keras_perceptual.pixels.rows import RowReader, Take
 from keras_perceptual.pixels.transparency import fill_transparent

@@ -12,12 +12,13 @@ import numpy as np
 
 from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.engines import Engine
+from keras_perceptual.pixels.levels import as_integers, as_levels
 from keras_perceptual.pixels.resampling import imresize
 from keras_perceptual.pixels.rows import Take, blocks
 from keras_perceptual.pixels.transparency import CELL, REACH, fill_transparent
 from keras_perceptual.system import memory
 
-__all__ = ["Pass", "Tile", "as_integers", "as_levels", "default_budget"]
+__all__ = ["Pass", "Tile", "default_budget"]
 
 MARGIN = 4  # mirrored LR pixels around an image, lest the generators' zero padding show
 SMALLEST = 32  # LR pixels a side of a tile, however little memory there is
@@ -226,18 +227,3 @@ class Pass:
 
 def _aligned(pixels: int) -> int:
     return -(-pixels // ALIGNED) * ALIGNED
-
-
-def as_levels(pixels: np.ndarray) -> np.ndarray:
-    """Returns uint8 or uint16 pixels as float32 in 0..255."""
-    pixels32 = pixels.astype(np.float32)
-    return pixels32 / 257 if pixels.dtype == np.uint16 else pixels32
-
-
-def as_integers(levels: np.ndarray, dtype: type[np.unsignedinteger]) -> np.ndarray:
-    """Returns levels, float32 in about 0..255, rounded to `dtype`; overwrites them."""
-    most = np.iinfo(dtype).max
-    if dtype == np.uint16:
-        levels *= 257
-    levels += 0.5  # cut off afterwards, which is several times as fast as rounding
-    return np.clip(levels, 0, most + 0.5, out=levels).astype(dtype)

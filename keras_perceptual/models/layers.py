@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_perceptual.evaluation.metrics import luma
+from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
 
 __all__ = [

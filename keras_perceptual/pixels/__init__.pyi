@@ -5,6 +5,9 @@ from .histograms import look_up as look_up
 from .histograms import match_histograms as match_histograms
 from .histograms import matching_table as matching_table
 from .histograms import mix as mix
+from .levels import as_integers as as_integers
+from .levels import as_levels as as_levels
+from .levels import luma as luma
 from .resampling import RowResizer as RowResizer
 from .resampling import crop_to_multiple as crop_to_multiple
 from .resampling import degrade as degrade

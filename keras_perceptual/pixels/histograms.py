@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_perceptual.evaluation.metrics import luma
+from keras_perceptual.pixels.levels import luma
 
 __all__ = ["histogram", "look_up", "match_histograms", "matching_table", "mix"]
 

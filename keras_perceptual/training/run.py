@@ -15,13 +15,12 @@ import keras
 import numpy as np
 
 import keras_perceptual
-from keras_perceptual import zoo
-from keras_perceptual.errors import LossNetworkError, TrainingError, ZooError, first_line
+from keras_perceptual.errors import LossNetworkError, TrainingError
 from keras_perceptual.files import images
 from keras_perceptual.losses import vgg as loss_network
 from keras_perceptual.losses.perceptual import PerceptualLoss, layer_of
 from keras_perceptual.models import generators
-from keras_perceptual.models.normalization import InstanceNormalization
+from keras_perceptual.models.loading import load_generator, transfer
 from keras_perceptual.training import callbacks
 from keras_perceptual.training.dataset import Patches, painting, split, with_styles
 from keras_perceptual.training.optimizer import SteadyAdam
@@ -273,90 +272,3 @@ def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
         use_ema=recipe.ema > 0,
         ema_momentum=recipe.ema or 0.99,
     )
-
-
-def load_generator(name: str) -> keras.Model:
-    """Loads a generator.
-
-    Args:
-        name: of a shipped model or style, or the path of a `.keras` file, with `#2` behind it for
-            the second style of several.
-
-    Raises:
-        ZooError: if it is neither, the file cannot be loaded, or there is no such style.
-    """
-    styled = name in zoo.styles() or "#" in name
-    path, number = zoo.find_style(name) if styled else (Path(name), 0)
-    if path.suffix != ".keras":
-        path = (path if styled else zoo.folder(name)) / "model.keras"
-    try:
-        generator = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # zipfile, h5py and Keras each raise their own
-        raise ZooError(f"{path}: cannot be loaded as a Keras model: {first_line(error)}") from None
-    if styled and len(generator.inputs) > 1:
-        styles = generator.inputs[1].shape[1]
-        if number >= styles:
-            raise ZooError(f"{name}: expected a style up to #{styles}")
-        return generators.in_style(generator, np.eye(styles)[number])
-    return generator
-
-
-def transfer(source: keras.Model, target: keras.Model) -> list[str]:
-    """Copies weights from layer to layer of the same name and shapes.
-
-    Instance normalisations of another number of styles get the mean of the source's. A wider
-    target gets the source's filters as its first ones, which see nothing of the others, so it
-    begins where the source ended.
-
-    Args:
-        source: where from.
-        target: where to, changed in place.
-
-    Returns:
-        Names of the layers that were copied.
-
-    Raises:
-        ZooError: if no layer fits.
-    """
-    copied = []
-    wider = _width(source), _width(target)
-    for layer in target.layers:
-        try:
-            weights = source.get_layer(layer.name).get_weights()
-        except ValueError:
-            continue
-        if isinstance(layer, InstanceNormalization) and len(weights[0]) != layer.styles:
-            weights = [np.repeat(w.mean(0, keepdims=True), layer.styles, 0) for w in weights]
-        if wider[0] < wider[1]:
-            weights = [
-                _widened(old, new, *wider)
-                for old, new in zip(weights, layer.get_weights(), strict=False)
-            ]
-        if weights and [w.shape for w in weights] == [tuple(w.shape) for w in layer.weights]:
-            layer.set_weights(weights)
-            copied.append(layer.name)
-    if not copied:
-        raise ZooError(
-            f"no layer of {source.name} fits {target.name}; another --start, or an empty one, may"
-        )
-    return copied
-
-
-def _width(generator: keras.Model) -> int:
-    """Returns the number of filters of a generator's inner convolutions."""
-    return next(layer.filters for layer in generator.layers if layer.name == "head")
-
-
-def _widened(old: np.ndarray, new: np.ndarray, narrow: int, wide: int) -> np.ndarray:
-    """Returns the weights `new` of a wider layer with `old` in the place of its first filters.
-
-    Each axis is either as long in both or grows from `narrow` to `wide`; others stay as they are.
-    """
-    grown = [(a, b) == (narrow, wide) for a, b in zip(old.shape, new.shape, strict=True)]
-    if any(a != b and not g for a, b, g in zip(old.shape, new.shape, grown, strict=True)):
-        return old
-    result = new.copy()
-    if old.ndim > 1 and grown[-2]:
-        result[..., narrow:, : old.shape[-1]] = 0
-    result[tuple(slice(side) for side in old.shape)] = old
-    return result

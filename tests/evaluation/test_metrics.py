@@ -7,8 +7,9 @@ import pytest
 
 from keras_perceptual.errors import LPIPSError
 from keras_perceptual.evaluation import judge
-from keras_perceptual.evaluation.metrics import cross_hatch, luma, psnr_y, ssim_y
+from keras_perceptual.evaluation.metrics import cross_hatch, psnr_y, ssim_y
 from keras_perceptual.files import images
+from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
 from tests.conftest import ROOT, SAMPLES
 from tests.golden.make_lpips import pairs

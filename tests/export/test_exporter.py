@@ -15,7 +15,7 @@ from keras_perceptual.export import exporter as exporting
 from keras_perceptual.export import verification
 from keras_perceptual.export.exporter import Exporter
 from keras_perceptual.files import images
-from keras_perceptual.training import run as training
+from keras_perceptual.models.loading import load_generator
 from tests.conftest import ROOT, SAMPLES
 
 pytestmark = [
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def generator():
-    return training.load_generator("x4-feature")
+    return load_generator("x4-feature")
 
 
 def test_tflite_agrees_and_has_builtins_only(exported):

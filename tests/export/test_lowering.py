@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from keras_perceptual.export.lowering import BlockConv2D, block_kernel, lowered
-from keras_perceptual.models import generators
 from keras_perceptual.models.layers import ReflectionPadding
+from keras_perceptual.models.style import style
+from keras_perceptual.models.upscaling import johnson
 
 
 @pytest.mark.parametrize("size", [9, 13])
@@ -30,7 +31,7 @@ def test_every_weight_has_four_places(rng):
 @pytest.mark.parametrize("styles", [1, 3])
 def test_a_lowered_generator_is_the_same_function(rng, styles):
     keras.utils.set_random_seed(0)
-    generator = generators.style(channels=4, blocks=1, styles=styles)
+    generator = style(channels=4, blocks=1, styles=styles)
     inputs = [rng.uniform(0, 255, (2, 17, 30, 3)).astype(np.float32)]
     if styles > 1:
         inputs.append(np.full((2, styles), 1 / styles, np.float32))
@@ -42,8 +43,8 @@ def test_a_lowered_generator_is_the_same_function(rng, styles):
 
 
 def test_what_may_be_odd_is_left_alone():
-    johnson = generators.johnson(channels=4, blocks=1)
-    assert lowered(johnson) is johnson
+    generator = johnson(channels=4, blocks=1)
+    assert lowered(generator) is generator
     x = keras.Input((None, None, 3))
     odd = keras.Model(x, keras.layers.Conv2D(3, 9, padding="same")(ReflectionPadding(1)(x)))
     assert lowered(odd) is odd

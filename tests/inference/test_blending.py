@@ -6,6 +6,7 @@ import pytest
 from keras_perceptual import Upscaler, zoo
 from keras_perceptual.errors import BlendError, EngineError
 from keras_perceptual.inference import blending
+from keras_perceptual.models.upscaling import subpixel
 
 
 def _file(name):
@@ -42,9 +43,8 @@ def test_weights_by_hand():
 
 def test_another_architecture_is_refused(tmp_path):
     from keras_perceptual.export import exporter as exporting
-    from keras_perceptual.models import generators
 
-    other = generators.subpixel(4, channels=4, blocks=1)
+    other = subpixel(4, channels=4, blocks=1)
     (tmp_path / "other.tflite").write_bytes(exporting.to_tflite(other))
     other.save(tmp_path / "other.keras")
     for ending in ("tflite", "keras"):

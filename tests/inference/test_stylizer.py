@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from keras_perceptual.errors import EngineError, ZooError
-from keras_perceptual.evaluation.metrics import luma
 from keras_perceptual.files import images
 from keras_perceptual.inference import painting
 from keras_perceptual.inference.painting import Painter
 from keras_perceptual.inference.stylizer import Stylizer
-from keras_perceptual.models import generators
+from keras_perceptual.models.style import style
 from keras_perceptual.pixels.grain import GRAIN, grained
+from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.rows import RowReader
 from keras_perceptual.zoo import folder
 
@@ -27,7 +27,7 @@ def models(tmp_path_factory):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     for styles in (1, 3):
-        model = generators.style(channels=4, blocks=2, styles=styles)
+        model = style(channels=4, blocks=2, styles=styles)
         for layer in model.layers:
             if layer.name.endswith("_norm"):
                 layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])

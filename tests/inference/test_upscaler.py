@@ -10,7 +10,7 @@ import pytest
 from keras_perceptual import Upscaler, zoo
 from keras_perceptual.errors import EngineError, ZooError
 from keras_perceptual.files import images
-from keras_perceptual.models import generators
+from keras_perceptual.models.upscaling import subpixel
 from keras_perceptual.pixels.histograms import match_histograms
 from keras_perceptual.pixels.resampling import imresize
 from tests.conftest import ROOT, SAMPLES
@@ -199,7 +199,7 @@ def test_a_model_that_is_no_generator(tmp_path):
 
 
 def test_a_generator_of_ones_own(tmp_path, photograph):
-    generators.subpixel(2, channels=4, blocks=1).save(tmp_path / "mine.keras")
+    subpixel(2, channels=4, blocks=1).save(tmp_path / "mine.keras")
     upscaler = Upscaler(tmp_path / "mine.keras")
     assert (upscaler.scale, upscaler.name) == (2, "mine")
     assert upscaler.upscale(photograph).shape[0] == 2 * photograph.shape[0]

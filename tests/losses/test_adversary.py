@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_perceptual.losses import adversary
 from keras_perceptual.losses.perceptual import PerceptualLoss
-from keras_perceptual.models import generators
+from keras_perceptual.models.upscaling import subpixel
 from keras_perceptual.training import run as training
 
 
@@ -50,7 +50,7 @@ def test_each_loss_moves_its_own_network_only(rng):
 
 def test_training_reports_both_sides_and_averages_the_generator(rng, tmp_path):
     keras.utils.set_random_seed(0)
-    generator = generators.subpixel(2, channels=8, blocks=1)
+    generator = subpixel(2, channels=8, blocks=1)
     loss = PerceptualLoss({"pixel_absolute": 1.0}, 2)
     trainer = training.PerceptualTrainer(generator, loss, adversarial=0.5)
     trainer.compile(keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.5), jit_compile=False)

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_perceptual.evaluation.metrics import luma
 from keras_perceptual.models import generators
+from keras_perceptual.models.style import in_style, style
+from keras_perceptual.models.upscaling import johnson, srcnn, subpixel
+from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
 
 SMALL = {
@@ -99,14 +101,14 @@ def test_parameter_counts(name, config, count):
 
 
 def test_subpixel_of_zeros_repeats_its_input(rng):
-    model = generators.subpixel(3, channels=4, blocks=1)
+    model = subpixel(3, channels=4, blocks=1)
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
     lr = rng.uniform(0, 255, (2, 4, 5, 3)).astype(np.float32)
     np.testing.assert_allclose(model(lr), lr.repeat(3, 1).repeat(3, 2), rtol=1e-6)
 
 
 def test_johnson_stays_in_range(rng):
-    model = generators.johnson(2, channels=4, blocks=1)
+    model = johnson(2, channels=4, blocks=1)
     sr = np.asarray(model(rng.uniform(0, 255, (1, 16, 16, 3)) * 100))
     assert sr.min() >= 0
     assert sr.max() <= 255
@@ -116,13 +118,13 @@ def test_unknown_generator_and_scale():
     with pytest.raises(ValueError, match="received 'unet'"):
         generators.build("unet")
     with pytest.raises(ValueError, match="received 3"):
-        generators.johnson(3)
+        johnson(3)
     with pytest.raises(ValueError, match="received 1"):
-        generators.subpixel(1)
+        subpixel(1)
 
 
 def test_srcnn_of_zeros_is_bicubic_and_changes_luma_only(rng):
-    model = generators.srcnn(4, channels=4)
+    model = srcnn(4, channels=4)
     weights = [np.zeros_like(w) for w in model.get_weights()]
     model.set_weights(weights)
     lr = rng.uniform(50, 200, (1, 6, 9, 3)).astype(np.float32)
@@ -153,12 +155,12 @@ def test_multiply_adds_of_johnson():
 
 def test_multiply_adds_of_srcnn():
     expected = 16 * (81 * 8 + 25 * 8 * 4 + 25 * 4) * 6 * 7  # all at HR size
-    assert generators.multiply_adds(generators.srcnn(4, channels=8), 6, 7) == expected
+    assert generators.multiply_adds(srcnn(4, channels=8), 6, 7) == expected
 
 
 @pytest.mark.parametrize("normalization", ["instance", "batch"])
 def test_style_gives_back_any_size(rng, normalization):
-    model = generators.style(channels=2, blocks=2, normalization=normalization)
+    model = style(channels=2, blocks=2, normalization=normalization)
     for height, width in [(1, 1), (2, 41), (16, 16), (17, 18), (19, 63)]:
         lr = rng.uniform(0, 255, (1, height, width, 3)).astype(np.float32)
         sr = np.asarray(model(lr))
@@ -169,7 +171,7 @@ def test_style_gives_back_any_size(rng, normalization):
 
 def test_style_leaves_no_frame():
     keras.utils.set_random_seed(2)
-    model = generators.style(channels=4, blocks=2, normalization="batch")
+    model = style(channels=4, blocks=2, normalization="batch")
     tail = model.get_layer("tail")
     kernel, bias = tail.get_weights()
     tail.set_weights([10 * kernel, bias])
@@ -181,7 +183,7 @@ def test_style_leaves_no_frame():
 
 def test_style_moves_with_the_image(rng):
     """By four pixels at a time, once statistics are given: tiles fit together."""
-    model = generators.style(channels=4, blocks=1, normalization="batch")
+    model = style(channels=4, blocks=1, normalization="batch")
     lr = rng.uniform(0, 255, (1, 120, 120, 3)).astype(np.float32)
     whole, part = np.asarray(model(lr)), np.asarray(model(lr[:, 8:, 12:]))
     np.testing.assert_allclose(part[:, 40:-40, 40:-40], whole[:, 48:-40, 52:-40], atol=1e-2)
@@ -189,32 +191,32 @@ def test_style_moves_with_the_image(rng):
 
 def test_style_of_several_paints_as_the_one_made_of_it(rng):
     keras.utils.set_random_seed(0)
-    model = generators.style(channels=4, blocks=1, styles=3)
+    model = style(channels=4, blocks=1, styles=3)
     for layer in model.layers:
         if layer.name.endswith("_norm"):
             layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
     lr = rng.uniform(0, 255, (2, 20, 24, 3)).astype(np.float32)
     weights = [0.2, 0.0, 0.8]
-    one = generators.in_style(model, weights)
+    one = in_style(model, weights)
     expected = np.asarray(model([lr, np.float32([weights, weights])]))
     np.testing.assert_allclose(np.asarray(one(lr)), expected, atol=1e-2)
     assert len(one.inputs) == 1
     with pytest.raises(ValueError, match="expected 3 style weights, received 2"):
-        generators.in_style(model, [1, 0])
+        in_style(model, [1, 0])
 
 
 def test_style_upsamples_without_a_checkerboard():
     """A flat image stays flat wherever its borders are not seen."""
     keras.utils.set_random_seed(0)
-    model = generators.style(channels=4, blocks=1, normalization="batch")
+    model = style(channels=4, blocks=1, normalization="batch")
     sr = np.asarray(model(np.full((1, 96, 96, 3), 90, np.float32)))[0, 32:-32, 32:-32]
     assert np.ptp(sr, axis=(0, 1)).max() < 1e-2
 
 
 def test_style_refuses_what_it_cannot_be():
     with pytest.raises(ValueError, match="scale of 1"):
-        generators.style(2)
+        style(2)
     with pytest.raises(ValueError, match="instance or batch"):
-        generators.style(normalization="layer")
+        style(normalization="layer")
     with pytest.raises(ValueError, match="one style, or more in instance"):
-        generators.style(styles=2, normalization="batch")
+        style(styles=2, normalization="batch")

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_perceptual.evaluation.metrics import luma
 from keras_perceptual.models.layers import (
     BicubicUpsampling,
     Crop,
@@ -17,6 +16,7 @@ from keras_perceptual.models.layers import (
 )
 from keras_perceptual.models.normalization import InstanceNormalization
 from keras_perceptual.pixels.histograms import match_histograms
+from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
 from tests.pixels.test_histograms import _cases
 

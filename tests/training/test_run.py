@@ -17,7 +17,9 @@ from keras import ops
 from keras_perceptual import zoo
 from keras_perceptual.errors import LossNetworkError, TrainingError, ZooError
 from keras_perceptual.losses.perceptual import PerceptualLoss
-from keras_perceptual.models import generators
+from keras_perceptual.models.loading import load_generator, transfer
+from keras_perceptual.models.style import style
+from keras_perceptual.models.upscaling import johnson, subpixel
 from keras_perceptual.training import callbacks, recipes
 from keras_perceptual.training import run as training
 from keras_perceptual.training.optimizer import SteadyAdam
@@ -48,7 +50,7 @@ def _history(run):
 
 def test_train_step_descends_and_reports_each_term(rng):
     keras.utils.set_random_seed(0)
-    generator = generators.subpixel(2, channels=8, blocks=1)
+    generator = subpixel(2, channels=8, blocks=1)
     loss = PerceptualLoss({"pixel_absolute": 1.0, "total_variation": 0.25}, 2)
     trainer = training.PerceptualTrainer(generator, loss)
     trainer.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
@@ -65,9 +67,7 @@ def test_train_step_descends_and_reports_each_term(rng):
 
 def test_movement_goes_on_where_it_was(rng, tmp_path):
     loss = PerceptualLoss({"total_variation": 1.0}, 1)
-    trainer = training.PerceptualTrainer(
-        generators.style(channels=4, blocks=1), loss, stability=1.0, seed=5
-    )
+    trainer = training.PerceptualTrainer(style(channels=4, blocks=1), loss, stability=1.0, seed=5)
     trainer.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
     trainer.build()
     trainer.optimizer.build(trainer.trainable_variables)
@@ -139,7 +139,7 @@ def test_a_run_leaves_all_it_should(tmp_path, sources):
     }  # fmt: skip
     assert last == rows[-1]
     assert [p.name for p in sorted((run / "samples").iterdir())] == ["000005.png", "000010.png"]
-    model = training.load_generator(str(run / "model.keras"))
+    model = load_generator(str(run / "model.keras"))
     assert model.count_params() == about["parameters"]
 
 
@@ -147,24 +147,23 @@ def test_the_model_holds_averages_and_the_checkpoint_the_latest(tmp_path, source
     training.train(_recipe(ema=0.9), sources, tmp_path / "ema")
     training.train(_recipe(ema=0.0), sources, tmp_path / "none")
     ema, plain = (
-        training.load_generator(str(tmp_path / run / "model.keras")).get_weights()
-        for run in ("ema", "none")
+        load_generator(str(tmp_path / run / "model.keras")).get_weights() for run in ("ema", "none")
     )
     assert not any(np.array_equal(a, b) for a, b in zip(ema, plain, strict=True) if a.any())
 
 
 def test_mixed_precision_saves_a_float32_model(tmp_path, sources):
     training.train(_recipe(precision="mixed_bfloat16", steps=5), sources, tmp_path / "run")
-    model = training.load_generator(str(tmp_path / "run" / "model.keras"))
+    model = load_generator(str(tmp_path / "run" / "model.keras"))
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
 
 
 def test_starting_from_another_scale_keeps_the_body(tmp_path):
-    source = generators.subpixel(4, channels=8, blocks=2)
-    target = generators.subpixel(2, channels=8, blocks=2)
+    source = subpixel(4, channels=8, blocks=2)
+    target = subpixel(2, channels=8, blocks=2)
     tail = target.get_layer("tail").get_weights()
-    copied = training.transfer(source, target)
+    copied = transfer(source, target)
     assert "tail" not in copied
     assert "block1_conv1" in copied
     assert np.array_equal(target.get_layer("tail").get_weights()[0], tail[0])
@@ -172,7 +171,7 @@ def test_starting_from_another_scale_keeps_the_body(tmp_path):
         target.get_layer("head").get_weights()[0], source.get_layer("head").get_weights()[0]
     )
     with pytest.raises(ZooError, match="no layer"):
-        training.transfer(source, generators.subpixel(2, channels=4, blocks=1))
+        transfer(source, subpixel(2, channels=4, blocks=1))
 
 
 def test_a_run_is_not_overwritten(tmp_path, sources):
@@ -189,14 +188,14 @@ def test_resuming_a_finished_run_does_nothing(tmp_path, sources):
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_as_it_should(tmp_path, sources):
-    start = generators.subpixel(4, channels=8, blocks=1)
+    start = subpixel(4, channels=8, blocks=1)
     start.save(tmp_path / "start.keras")
     recipe = _recipe(start=str(tmp_path / "start.keras"), learning_rate=1e-12, steps=5)
     training.train(recipe, sources, tmp_path / "run")
     for name in ("checkpoint.weights.h5", "history.csv", "model.keras"):
         (tmp_path / "run" / name).unlink()
     training.resume(tmp_path / "run")
-    model = training.load_generator(str(tmp_path / "run" / "model.keras"))
+    model = load_generator(str(tmp_path / "run" / "model.keras"))
     for a, b in zip(model.get_weights(), start.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
@@ -211,15 +210,15 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, sources):
     recipe = _recipe(epoch_steps=1, warmup=10, learning_rate=1e30, steps=50, clip_norm=0.0)
     with pytest.raises(TrainingError, match=r"the last good checkpoint, .* is kept"):
         training.train(recipe, sources, tmp_path)
-    for weight in training.load_generator(str(tmp_path / "model.keras")).get_weights():
+    for weight in load_generator(str(tmp_path / "model.keras")).get_weights():
         assert np.isfinite(weight).all()
 
 
 def test_a_wider_generator_begins_where_a_narrow_one_ended(rng):
-    narrow = generators.subpixel(4, channels=6, blocks=2)
+    narrow = subpixel(4, channels=6, blocks=2)
     narrow.set_weights([rng.normal(0, 0.1, w.shape) for w in narrow.get_weights()])
-    wide = generators.subpixel(4, channels=10, blocks=2)
-    assert set(training.transfer(narrow, wide)) >= {"head", "block1_conv1", "tail"}
+    wide = subpixel(4, channels=10, blocks=2)
+    assert set(transfer(narrow, wide)) >= {"head", "block1_conv1", "tail"}
     lr = rng.uniform(0, 255, (1, 9, 7, 3)).astype(np.float32)
     np.testing.assert_allclose(wide(lr), narrow(lr), atol=2e-3)
     # What is new is not dead: it has weights, and what it changes can be learnt.
@@ -302,7 +301,7 @@ def test_kill_and_resume_ends_like_a_run_that_was_left_alone(tmp_path):
     for a, b in itertools.zip_longest(whole, resumed):
         assert a["val_psnr_y"] == pytest.approx(b["val_psnr_y"], abs=0.02)
     weights = [
-        training.load_generator(str(tmp_path / run / "model.keras")).get_weights()
+        load_generator(str(tmp_path / run / "model.keras")).get_weights()
         for run in ("whole", "killed")
     ]
     for a, b in zip(*weights, strict=True):
@@ -326,7 +325,7 @@ def test_jax_trains_the_same_way(tmp_path):
     assert set(a[0]) == set(b[0])
     for name in ("loss", "pixel_absolute", "feature_block2_conv2"):
         assert all(0 < r[name] < 1e7 for r in (*a, *b))
-    model = training.load_generator(str(tmp_path / "jax" / "model.keras"))
+    model = load_generator(str(tmp_path / "jax" / "model.keras"))
     assert model(np.zeros((1, 4, 4, 3), np.float32)).shape == (1, 16, 16, 3)
 
 
@@ -395,18 +394,18 @@ def test_a_style_run_makes_a_model_and_goes_on(vgg, tmp_path, run_script, styles
     assert [row["step"] for row in history] == [2, 4]
     assert {"style_block3_conv3", "feature_block3_conv3", "total_variation"} < set(history[0])
     assert (run / "samples" / "000004.png").stat().st_size > 1000
-    model = training.load_generator(str(run / "model.keras"))
+    model = load_generator(str(run / "model.keras"))
     assert len(model.inputs) == (2 if styles > 1 else 1)
     assert training.resume(run)["step"] == 4
 
 
 def test_a_new_style_starts_from_the_mean_of_others():
-    several = generators.style(channels=4, blocks=1, styles=3)
+    several = style(channels=4, blocks=1, styles=3)
     for layer in several.layers:
         if layer.name.endswith("_norm"):
             layer.set_weights([np.arange(w.size).reshape(w.shape) for w in layer.get_weights()])
-    one = generators.style(channels=4, blocks=1)
-    assert "head_norm" in training.transfer(several, one)
+    one = style(channels=4, blocks=1)
+    assert "head_norm" in transfer(several, one)
     gamma, _ = one.get_layer("head_norm").get_weights()
     assert gamma.tolist() == [[4, 5, 6, 7]]
 
@@ -425,7 +424,7 @@ def test_style_needs_paintings_and_vgg16(tmp_path, sources):
 @pytest.mark.parametrize("fixed", [False, True])
 def test_batch_statistics_can_be_kept(rng, fixed):
     keras.utils.set_random_seed(0)
-    generator = generators.johnson(2, channels=4, blocks=1)
+    generator = johnson(2, channels=4, blocks=1)
     trainer = training.PerceptualTrainer(
         generator, PerceptualLoss({"pixel_squared": 1.0}, 2), fixed_statistics=fixed
     )

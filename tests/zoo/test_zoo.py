@@ -10,8 +10,9 @@ import pytest
 from keras_perceptual import Stylizer, Upscaler, zoo
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation.lpips import LPIPS
-from keras_perceptual.evaluation.metrics import luma
 from keras_perceptual.files import images
+from keras_perceptual.models.loading import load_generator
+from keras_perceptual.pixels.levels import luma
 from keras_perceptual.training import recipes
 from keras_perceptual.training import run as training
 from tests.conftest import ROOT, SAMPLES
@@ -29,7 +30,7 @@ def test_card(name):
     }
     assert recipes.Recipe(**card["recipe"]).name in recipes.RECIPES
     assert card["recipe"]["scale"] == card["scale"] == Upscaler(name).scale
-    assert training.load_generator(name).count_params() == card["parameters"]
+    assert load_generator(name).count_params() == card["parameters"]
     text = json.dumps(card)
     assert "/tmp" not in text
     assert "/work" not in text
@@ -84,7 +85,7 @@ def test_card_of_styles(model):
         file: evaluation.sha256(folder / file) for file in ("model.keras", "model.tflite")
     }
     assert recipes.Recipe(**card["recipe"]).name in recipes.RECIPES
-    assert training.load_generator(model).count_params() == card["parameters"] <= 1_700_000
+    assert load_generator(model).count_params() == card["parameters"] <= 1_700_000
     assert "/tmp" not in json.dumps(card)
     assert "/work" not in json.dumps(card)
 

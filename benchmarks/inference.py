@@ -212,7 +212,7 @@ def _speed(arguments: argparse.Namespace, folder: Path) -> None:
         model,
         [tiny],
     )
-    scale = zoo.card(model)["scale"]
+    scale = zoo.descriptor(model).scale
     print(f"\n{side}x{side} JPEG, x{scale}, whole processes:\n")
     contenders = others(large, out, scale, arguments.onnx)
     print("| | s | peak MB |\n| --- | ---: | ---: |")

@@ -49,7 +49,7 @@ class Size(NamedTuple):
 
 def open_model(name: str, threads: int) -> Run:
     """Returns the shipped model's function from LR to SR, in LiteRT, without post-process."""
-    return Upscaler(name, "litert", histogram_match=False, threads=threads).upscale
+    return Upscaler(name, engine="litert", histogram_match=False, threads=threads).upscale
 
 
 def count(names: list[str]) -> dict[str, Size]:
@@ -60,7 +60,7 @@ def count(names: list[str]) -> dict[str, Size]:
     sizes = {}
     for name in names:
         model = load_generator(name)
-        pixels = (side * zoo.card(name)["scale"]) ** 2
+        pixels = (side * zoo.descriptor(name).scale) ** 2
         total = generators.multiply_adds(model, side, side)
         sizes[name] = Size(model.count_params(), total / pixels)
     return sizes
@@ -108,11 +108,11 @@ def enter(models: list[str], megapixels: float, threads: int) -> dict[str, Conte
     photograph = images.read(PHOTOGRAPH).pixels
     side = math.sqrt(megapixels * 1e6 / photograph[..., 0].size)
     contenders = {}
-    for scale in sorted({zoo.card(name)["scale"] for name in models}):
+    for scale in sorted({zoo.descriptor(name).scale for name in models}):
         lr = imresize(photograph, side / scale)
         contenders[f"x{scale}-bicubic"] = Contender(evaluation.bicubic, (scale,), lr)
         for name in models:
-            if zoo.card(name)["scale"] == scale:
+            if zoo.descriptor(name).scale == scale:
                 contenders[name] = Contender(open_model, (name, threads), lr)
     return contenders
 

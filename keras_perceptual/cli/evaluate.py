@@ -1,4 +1,4 @@
-"""Judges models on benchmark sets: `python evaluate.py --help`."""
+"""Judges models on benchmark sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from tqdm.auto import tqdm
 
 import keras_perceptual
 from keras_perceptual import zoo
-from keras_perceptual.errors import EngineError, ImageError, LPIPSError, ZooError
+from keras_perceptual.cli.checkout import checkout
+from keras_perceptual.errors import PerceptualError
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation import figures
 from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
@@ -28,12 +30,12 @@ from keras_perceptual.system.quiet import quiet_stderr
 if TYPE_CHECKING:
     from keras_perceptual.evaluation.lpips import LPIPS
 
-ROOT = Path(__file__).parent
 BLURS = {"bicubic": 0.0, "blur-bicubic": 1.0}  # standard deviation in HR pixels, the paper's
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
+        prog=prog,
         description="Judge models on benchmark sets: Markdown tables, results.json and figures. "
         "Without arguments: every model of scale 4 on the sample photographs.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -44,11 +46,13 @@ def _parser() -> argparse.ArgumentParser:
         default=["all"],
         help="shipped models, model files, or all that ship for the scale; bicubic is always there",
     )
+    samples = checkout("data", "samples")
     parser.add_argument(
         "--data",
         nargs="+",
         type=Path,
-        default=[ROOT / "data" / "samples"],
+        default=[samples] if samples else None,
+        required=not samples,
         metavar="DIR",
         help="sets: folders with HR/, and LRxSCALE/ where LR is not to be made from it",
     )
@@ -136,8 +140,9 @@ def _judge(
     return means
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = _parser()
+def main(argv: Sequence[str] | None = None, prog: str = "evaluate.py") -> int:
+    """Does what the arguments say; returns the exit status."""
+    parser = _parser(prog)
     arguments = parser.parse_args(argv)
     scale = arguments.scale
     shipped = zoo.names(scale)
@@ -145,11 +150,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         upscalers = {
             name: Upscaler(
-                name, arguments.engine, arguments.histogram_match, fidelity=arguments.fidelity
+                name,
+                fidelity=arguments.fidelity,
+                histogram_match=arguments.histogram_match,
+                engine=arguments.engine,
             )
             for name in names
         }
-    except (ZooError, EngineError, ValueError) as error:
+    except (PerceptualError, ValueError) as error:
         parser.error(str(error))
     for name, upscaler in upscalers.items():
         if upscaler.scale != scale:
@@ -161,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
         with quiet_stderr():
             from keras_perceptual.evaluation.lpips import LPIPS
     except ModuleNotFoundError as error:
-        print(f"evaluate.py: {error}; pip install -r requirements.txt has it", file=sys.stderr)
+        print(f"{prog}: {error}; pip install -r requirements.txt has it", file=sys.stderr)
         return 1
     try:
         lpips = LPIPS(arguments.lpips) if arguments.lpips else None
@@ -170,12 +178,8 @@ def main(argv: list[str] | None = None) -> int:
         if lpips:
             plot = arguments.out / f"perception-distortion-x{scale}.png"
             figures.perception_distortion(means, plot)
-    except (ImageError, EngineError, LPIPSError, OSError) as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
+    except (PerceptualError, OSError) as error:
+        print(f"{prog}: {error}", file=sys.stderr)
         return 1
     print(f"figures and every image's numbers: {arguments.out}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

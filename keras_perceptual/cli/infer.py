@@ -1,16 +1,16 @@
-"""Enlarges photographs, or paints them: `python infer.py --help`."""
+"""Enlarges photographs, or paints them."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from keras_perceptual.cli import jobs as batch
 from keras_perceptual.cli import options, reports
 from keras_perceptual.cli.options import STREAM
-from keras_perceptual.errors import EngineError, ImageError, ZooError
+from keras_perceptual.errors import ImageError, PerceptualError
 from keras_perceptual.evaluation import figures
 from keras_perceptual.files import images
 from keras_perceptual.inference.converter import Converter
@@ -22,22 +22,22 @@ def _open(arguments: argparse.Namespace) -> Converter:
     if arguments.style:
         return Stylizer(
             arguments.style,
-            arguments.engine,
-            arguments.strength,
-            arguments.preserve_colour,
-            arguments.grain,
-            arguments.threads,
-            arguments.scale or 1,
-            arguments.memory,
+            scale=arguments.scale or 1,
+            strength=arguments.strength,
+            preserve_colour=arguments.preserve_colour,
+            grain=arguments.grain,
+            engine=arguments.engine,
+            threads=arguments.threads,
+            memory=arguments.memory,
         )
     return Upscaler(
         arguments.model,
-        arguments.engine,
-        arguments.histogram_match,
-        arguments.threads,
-        arguments.fidelity,
-        arguments.scale,
-        arguments.memory,
+        scale=arguments.scale,
+        fidelity=arguments.fidelity,
+        histogram_match=arguments.histogram_match,
+        engine=arguments.engine,
+        threads=arguments.threads,
+        memory=arguments.memory,
     )
 
 
@@ -100,7 +100,7 @@ def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
             strip_metadata=arguments.strip_metadata,
         )
         if arguments.compare and STREAM not in (job.source, job.target):
-            name = "enlarged" if sizing else model.name
+            name = "enlarged" if sizing and isinstance(model, Upscaler) else model.name
             sheet = figures.before_after(job.source, job.target, name, arguments.crop)
             figure = job.target.with_name(f"{job.target.stem}_compare.png")
             images.write(figure, images.Picture(sheet))
@@ -109,8 +109,9 @@ def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
     return work
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = options.parser()
+def main(argv: Sequence[str] | None = None, prog: str = "infer.py") -> int:
+    """Does what the arguments say; returns the exit status."""
+    parser = options.parser(prog)
     arguments = parser.parse_args(argv)
     if arguments.list_models:
         print(reports.models())
@@ -124,26 +125,15 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--style paints, --model and --fidelity enlarge; choose one")
     try:
         model = _open(arguments)
-    except (ZooError, EngineError, ValueError) as error:
+    except (PerceptualError, ValueError) as error:
         parser.error(str(error))
     jobs, errors = _plan(arguments, _suffix(arguments, model))
     if wrong := batch.clash([job for job in jobs if STREAM not in (job.source, job.target)]):
         parser.error(wrong)
     if len(jobs) > 1 and any(job.target == STREAM for job in jobs):
         parser.error("stdout takes one image; name a folder with -o")
-    with reports.Reporter(jobs, errors) as reporter:
+    with reports.Reporter(prog, jobs, errors) as reporter:
         work = _worker(arguments, model)
         for result in batch.run(jobs, work, arguments.workers, reporter.share):
             reporter.ended(result)
     return reporter.conclude(report)
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except OSError as error:  # whoever read our lines has gone, or their disk is full
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"infer.py: {error.strerror}", file=sys.stderr)
-        sys.exit(1)

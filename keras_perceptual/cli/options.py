@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_perceptual.inference.converter import LARGEST_SCALE
 from keras_perceptual.inference.engines import ENGINES
-from keras_perceptual.inference.upscaler import LARGEST_SCALE
 from keras_perceptual.pixels.grain import GRAIN
 
 __all__ = ["STREAM", "named_weights", "parser"]
@@ -70,12 +70,13 @@ def _style(text: str) -> str | dict[str, float]:
     return named_weights(text, "a style, or NAME=WEIGHT,NAME=WEIGHT to mix some")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Returns the parser of infer.py's arguments."""
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Returns the parser of the arguments, of a program by this name."""
     parser = argparse.ArgumentParser(
+        prog=prog,
         description="Enlarge photographs, or paint them in a style. photo.jpg becomes "
         "photo_x4.jpg or photo_STYLE.jpg beside it, the folder photos becomes photos_x4; - is "
-        "stdin, and as an output stdout."
+        "stdin, and as an output stdout.",
     )
     parser.add_argument("inputs", nargs="*", type=Path, help="image files and folders of them")
     parser.add_argument("-o", "--output", type=Path, help="file, or folder, to write to")

@@ -1,4 +1,4 @@
-"""What infer.py tells: the models that ship, how far it is, what became of each file."""
+"""What people are told: the models that ship, how far it is, what became of each file."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def models() -> str:
     """Returns the table of the models that ship, and the styles."""
     lines = [f"{'model':20} scale  parameters  {'size':>7}  Set5 PSNR / SSIM / LPIPS"]
     for name in zoo.names():
-        card = zoo.card(name)
+        card, scale = zoo.card(name), zoo.descriptor(name).scale
         size = (zoo.folder(name) / "model.tflite").stat().st_size / 1e6
         numbers = card["numbers"]["Set5"]
         lines.append(
-            f"{name:20} x{card['scale']:<5} {card['parameters']:>10,}  {size:>4.1f} MB  "
+            f"{name:20} x{scale:<5} {card['parameters']:>10,}  {size:>4.1f} MB  "
             f"{numbers['psnr_y']:.2f} / {numbers['ssim_y']:.4f} / {numbers['lpips']:.4f}"
         )
     if zoo.styles():
@@ -43,12 +43,13 @@ class Reporter:
     in a `with` statement.
 
     Args:
+        prog: what messages begin with.
         jobs: what is to be done.
         errors: what is wrong already, a line each.
     """
 
-    def __init__(self, jobs: Sequence[batch.Job], errors: Sequence[str] = ()) -> None:
-        self._many = len(jobs) > 1
+    def __init__(self, prog: str, jobs: Sequence[batch.Job], errors: Sequence[str] = ()) -> None:
+        self._prog, self._many = prog, len(jobs) > 1
         self._out = sys.stderr if any(job.target == STREAM for job in jobs) else sys.stdout
         self._results: list[batch.Result] = []
         self._errors: list[str] = []
@@ -69,7 +70,7 @@ class Reporter:
 
     def _failed(self, error: str) -> None:
         self._errors.append(one_line(error))
-        tqdm.write(f"infer.py: {self._errors[-1]}", file=sys.stderr)
+        tqdm.write(f"{self._prog}: {self._errors[-1]}", file=sys.stderr)
 
     def share(self, _: batch.Job, done: float) -> None:
         """Is told the share done of a file, from any thread."""
@@ -104,8 +105,8 @@ class Reporter:
             The exit status: 1 if anything failed.
         """
         if self._errors and len(self._results) > 1:
-            lines = [f"infer.py: {len(self._errors)} failed:", *(f"  {e}" for e in self._errors)]
-            print("\n".join(lines), file=sys.stderr)
+            lines = (f"  {error}" for error in self._errors)
+            print(f"{self._prog}: {len(self._errors)} failed:", *lines, sep="\n", file=sys.stderr)
         if path is not None:
             try:
                 self._write(path)

@@ -18,15 +18,10 @@ from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.sink import Sink
 from keras_perceptual.files.source import Source, open_source
-from keras_perceptual.inference.enlargement import Enlargement, Progress
-from keras_perceptual.pixels.rows import RowReader, Take, cropped
+from keras_perceptual.inference.request import Pipeline, Progress, Request, gathered
+from keras_perceptual.pixels.rows import cropped
 
 __all__ = ["Conversion"]
-
-Enlarge = Callable[
-    [Take, tuple[int, int, int], type[np.unsignedinteger], tuple[int, int], Progress | None],
-    Enlargement,
-]
 
 
 @dataclass(frozen=True)
@@ -34,8 +29,7 @@ class Conversion:
     """How image files become others.
 
     Args:
-        enlarge: from (take, shape, dtype, size, progress), as `Enlargement` has them, to the
-            picture on its way.
+        pipeline: from what is asked for to the picture on its way.
         size: from a picture's (height, width) to the result's.
         crop: (x, y, width, height) in pixels of the part to take; None takes all.
         frames: whether to take all frames of an animation instead of the first.
@@ -43,7 +37,7 @@ class Conversion:
         strip_metadata: whether to leave EXIF and XMP out.
     """
 
-    enlarge: Enlarge
+    pipeline: Callable[[Request], Pipeline]
     size: Callable[[int, int], tuple[int, int]]
     crop: tuple[int, int, int, int] | None = None
     frames: bool = False
@@ -99,14 +93,15 @@ class Conversion:
             quality=self.quality,
         ) as sink:
             take = cropped(source.take, self.crop) if self.crop else source.take
-            rows = self.enlarge(take, (height, width, 3 + source.alpha), kind, size, progress)
-            for each in rows:
-                sink.append(each)
+            shape = (height, width, 3 + source.alpha)
+            pipeline = self.pipeline(Request(take, shape, kind, size, progress))
+            for rows in pipeline:
+                sink.append(rows)
             alive = partial(progress, 1.0) if progress else None  # may end it, until the end
             if isinstance(target, Path):
-                sink.finish(rows.table(), alive)
+                sink.finish(pipeline.table(), alive)
             else:
-                sink.finish_into(target, rows.table(), alive)
+                sink.finish_into(target, pipeline.table(), alive)
         return size
 
     def _animation(
@@ -123,8 +118,8 @@ class Conversion:
 
         def enlarged() -> Iterator[np.ndarray]:
             for number, frame in enumerate(animation):
-                part = frame[y : y + height, x : x + width]
-                yield self.enlarge(RowReader(part), part.shape, np.uint8, size, None).array()
+                request = Request.of(frame[y : y + height, x : x + width], size)
+                yield gathered(self.pipeline(request), request)
                 if progress:
                     progress((number + 1) / len(animation))
 

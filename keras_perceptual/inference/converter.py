@@ -11,10 +11,11 @@ from typing import BinaryIO
 import numpy as np
 
 from keras_perceptual.inference.conversion import Conversion
-from keras_perceptual.inference.enlargement import Enlargement, Progress, check_image
-from keras_perceptual.pixels.rows import RowReader, Take
+from keras_perceptual.inference.request import Pipeline, Progress, Request, gathered
 
-__all__ = ["Converter"]
+__all__ = ["LARGEST_SCALE", "Converter"]
+
+LARGEST_SCALE = 16
 
 
 class Converter(ABC):
@@ -31,15 +32,8 @@ class Converter(ABC):
     scale: float
 
     @abstractmethod
-    def _enlargement(
-        self,
-        take: Take,
-        shape: tuple[int, int, int],
-        dtype: type[np.unsignedinteger],
-        size: tuple[int, int],
-        progress: Progress | None,
-    ) -> Enlargement:
-        """Returns a picture on its way; arguments are `Enlargement`'s."""
+    def _pipeline(self, request: Request) -> Pipeline:
+        """Returns a picture on its way."""
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the (height, width) that an image gets."""
@@ -64,10 +58,8 @@ class Converter(ABC):
         Raises:
             ValueError: if `image` is anything else.
         """
-        check_image(image)
-        size = size or self.size(*image.shape[:2])
-        take = RowReader(image)
-        return self._enlargement(take, image.shape, image.dtype.type, size, progress).array()
+        request = Request.of(image, size or self.size(*image.shape[:2]), progress)
+        return gathered(self._pipeline(request), request)
 
     def convert_file(
         self,
@@ -106,6 +98,6 @@ class Converter(ABC):
             ValueError: if a model cannot reach the size.
         """
         conversion = Conversion(
-            self._enlargement, size or self.size, crop, frames, quality, strip_metadata
+            self._pipeline, size or self.size, crop, frames, quality, strip_metadata
         )
         return conversion.run(source, target, progress)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from keras_perceptual.errors import BlendError, EngineError, first_line
+from keras_perceptual import zoo
+from keras_perceptual.errors import BlendError, EngineError, ZooError, first_line
 from keras_perceptual.inference.blending import blend_tflite, blend_weights
 from keras_perceptual.system.quiet import quiet_stderr
 
@@ -117,16 +118,13 @@ class KerasEngine:
             with quiet_stderr():
                 import keras
 
-                # What a file may hold.
-                from keras_perceptual.models import layers, normalization  # noqa: F401
+                import keras_perceptual.models.loading  # noqa: F401  now, while it is quiet
         except ImportError as error:
             raise EngineError(
                 f"the engine keras needs the packages of requirements.txt: {error}"
             ) from None
-        if threads and keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        if keras.backend.backend() == "tensorflow":
+            _use_threads(threads)
         self.model = _load(path)
         if blend:
             weights = self.model.get_weights(), _load(blend.path).get_weights()
@@ -140,14 +138,28 @@ class KerasEngine:
 
 
 def _load(path: Path) -> Any:
-    import keras
+    from keras_perceptual.models.loading import load_file
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # zipfile, h5py and Keras each raise their own
+        return load_file(path)
+    except ZooError as error:
+        raise EngineError(str(error)) from error
+
+
+def _use_threads(threads: int | None) -> None:
+    """Limits TensorFlow's threads, which it takes before its first operation only."""
+    if not threads:
+        return
+    import tensorflow as tf
+
+    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError as error:
         raise EngineError(
-            f"{path}: cannot be loaded as a Keras model: {first_line(error)}"
-        ) from None
+            f"expected threads before TensorFlow is first used, received {threads} after that"
+        ) from error
 
 
 class SavedModelEngine:
@@ -175,8 +187,7 @@ class SavedModelEngine:
             raise EngineError(
                 f"the engine saved_model needs the packages of requirements.txt: {error}"
             ) from None
-        if threads:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        _use_threads(threads)
         if not (path / "saved_model.pb").is_file():
             path /= str(max(_versions(path), default=0))
         try:
@@ -257,6 +268,11 @@ def model_file(model: Path, engine: str) -> Path:
     """
     ending = _ENDINGS[engine]
     file = model / f"model{ending}" if model.is_dir() else model
+    if ending == ".keras" and zoo.ships(model):
+        try:
+            file = zoo.checkpoint(model.name)
+        except ZooError as error:
+            raise EngineError(str(error)) from None
     if not file.is_file():
         raise EngineError(f"{file}: no such model file")
     if file.suffix != ending:

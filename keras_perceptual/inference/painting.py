@@ -18,7 +18,7 @@ from typing import IO
 
 import numpy as np
 
-from keras_perceptual.inference.enlargement import CHUNK, Enlargement, Progress
+from keras_perceptual.inference.request import CHUNK, Request
 from keras_perceptual.inference.style_engines import StyleEngine
 from keras_perceptual.inference.tiling import Pass
 from keras_perceptual.pixels.grain import grained
@@ -63,96 +63,88 @@ class Painter:
         return Painter(self._engine, self._style, self._engine.paint(windows, self._style)[1])
 
 
-class Painting(Enlargement):
-    """An image on its way: iterating gives the rows of the result, from the top.
+class Painting:
+    """A `Pipeline` that paints.
 
     Args:
+        request: the picture, and the size it is resized to before it is painted.
         painter: of the style.
         tiles: a pass of it with any statistics.
-        take: as for `Enlargement`.
-        shape: the same.
-        dtype: the same.
-        size: the same; the image is resized before it is painted.
-        strength: 0..1, from the image to its painting.
+        strength: 0..1, from the picture to its painting.
         preserve_colour: whether to take brightness alone from the painting.
         grain: that the network is given to paint by, in levels.
         budget: bytes that tiles may take.
-        progress: called with the share done, up to 1.
     """
 
     def __init__(
         self,
+        request: Request,
         painter: Painter,
         tiles: Pass,
-        take: Take,
-        shape: tuple[int, int, int],
-        dtype: type[np.unsignedinteger],
-        size: tuple[int, int],
         *,
         strength: float,
         preserve_colour: bool,
         grain: float,
         budget: int,
-        progress: Progress | None = None,
     ) -> None:
-        super().__init__(
-            [tiles], take, shape, dtype, size, match=False, budget=budget, progress=progress
-        )
-        self._painter, self._strength = painter, strength
-        self._preserve_colour, self._grain = preserve_colour, grain
+        self._request, self._painter, self._tiles = request, painter, tiles
+        self._strength, self._preserve_colour = strength, preserve_colour
+        self._grain, self._budget = grain, budget
 
-    def _enlarged(self) -> Iterator[np.ndarray]:
-        (height, width), channels = self._size, self._shape[2]
-        if self._shape[:2] != self._size:
-            self._take = RowReader(self._resized(self._take))
-        (tiles,) = self._passes
-        row_bytes = width * channels * np.dtype(self._dtype).itemsize
-        if tiles.tile(height, width, self._budget, row_bytes) == self._size:
-            yield from self._painted(tiles.with_engine(self._painter))
+    def __iter__(self) -> Iterator[np.ndarray]:
+        request, tiles = self._request, self._tiles
+        height, width = request.size
+        row_bytes = width * request.shape[2] * np.dtype(request.dtype).itemsize
+        take = RowReader(self._resized()) if request.shape[:2] != request.size else request.take
+        if tiles.tile(height, width, self._budget, row_bytes) == request.size:
+            yield from self._painted(take, tiles.with_engine(self._painter))
             return
         with tempfile.TemporaryFile() as file:
-            image = self._kept(file)
-            painter = self._painter.measured(
-                _windows(image, self._grain, tiles.pixels(self._budget))
-            )
-            self._take = RowReader(image[top : top + CHUNK] for top in range(0, height, CHUNK))
-            yield from self._painted(tiles.with_engine(painter))
+            image = self._kept(take, file)
+            windows = _windows(image, self._grain, tiles.pixels(self._budget))
+            take = RowReader(image[top : top + CHUNK] for top in range(0, height, CHUNK))
+            yield from self._painted(take, tiles.with_engine(self._painter.measured(windows)))
 
-    def _painted(self, tiles: Pass) -> Iterator[np.ndarray]:
-        height, width = self._size
-        originals = _Remembered(self._take)
+    def table(self) -> None:
+        """Paintings have levels of their own."""
+
+    def _painted(self, take: Take, tiles: Pass) -> Iterator[np.ndarray]:
+        request = self._request
+        height, width = request.size
+        originals = _Remembered(take)
         rows = tiles.rows(
             _grained(originals, self._grain),
             height,
             width,
-            alpha=self._shape[2] == 4,
-            dtype=self._dtype,
+            alpha=request.alpha,
+            dtype=request.dtype,
             budget=self._budget,
-            progress=self._progress,
+            progress=request.progress,
         )
         for painted in rows:
             original = originals.recall(len(painted))
             if self._strength < 1 or self._preserve_colour:
                 levels = as_levels(original[..., :3]), as_levels(painted[..., :3])
                 mixed = mix(*levels, self._strength, self._preserve_colour)
-                painted[..., :3] = as_integers(mixed, self._dtype)
+                painted[..., :3] = as_integers(mixed, request.dtype)
             yield painted
 
-    def _resized(self, take: Take) -> Iterator[np.ndarray]:
-        height, width, _ = self._shape
-        resizer = RowResizer(height, width, self._size)
+    def _resized(self) -> Iterator[np.ndarray]:
+        request = self._request
+        height, width, _ = request.shape
+        resizer = RowResizer(height, width, request.size)
         for top in range(0, height, CHUNK):
-            part = take(min(CHUNK, height - top))
-            yield as_integers(resizer.feed(as_levels(part)), self._dtype)
+            part = request.take(min(CHUNK, height - top))
+            yield as_integers(resizer.feed(as_levels(part)), request.dtype)
 
-    def _kept(self, file: IO[bytes]) -> np.ndarray:
-        """Writes the image's rows to a file and returns it as an array in that file."""
-        height, width = self._size
-        shape = (height, width, self._shape[2])
+    def _kept(self, take: Take, file: IO[bytes]) -> np.ndarray:
+        """Writes the picture's rows to a file and returns it as an array in that file."""
+        height, width = self._request.size
         for top in range(0, height, CHUNK):
-            self._take(min(CHUNK, height - top)).tofile(file)
+            take(min(CHUNK, height - top)).tofile(file)
         file.flush()
-        return np.memmap(file, self._dtype, "r", shape=shape)
+        shape = (height, width, self._request.shape[2])
+        return np.memmap(file, self._request.dtype, "r", shape=shape)
 
 
 class _Remembered:

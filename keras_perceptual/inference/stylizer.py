@@ -9,13 +9,12 @@ import numpy as np
 
 from keras_perceptual import zoo
 from keras_perceptual.errors import EngineError
-from keras_perceptual.inference.converter import Converter
-from keras_perceptual.inference.enlargement import Progress
+from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
 from keras_perceptual.inference.painting import Painter, Painting
+from keras_perceptual.inference.request import Pipeline, Request
 from keras_perceptual.inference.style_engines import open_style_engine
 from keras_perceptual.inference.tiling import Pass, default_budget
 from keras_perceptual.pixels.grain import GRAIN
-from keras_perceptual.pixels.rows import Take
 
 __all__ = ["Stylizer"]
 
@@ -30,14 +29,14 @@ class Stylizer(Converter):
         style: name of a shipped style; the path of a model file, with `#2` behind it for the
             second style of several; or such names with their weights, for a mixture of styles of
             one network.
-        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
+        scale: output size over input size, above 0 and up to 16; the picture is resized before it
+            is painted, so that strokes keep their size.
         strength: 0 to 1, from the picture as it was to the painting.
         preserve_colour: whether to take brightness alone from the painting.
         grain: faint noise that the network is given to paint by, its standard deviation in
             levels; with 0, flat parts of a picture stay flat.
+        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
         threads: processor cores to use; all by default.
-        scale: output size over input size; the picture is resized before it is painted, so
-            that strokes keep their size.
         memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
 
     Attributes:
@@ -46,8 +45,8 @@ class Stylizer(Converter):
         scale: output size over input size.
 
     Raises:
-        ValueError: if `strength` or `grain` is out of its range, a weight is not positive, or
-            the styles are not of one network.
+        ValueError: if `scale`, `strength` or `grain` is out of its range, a weight is not positive,
+            or the styles are not of one network.
         ZooError: if there is no such style.
         EngineError: if the model's file cannot be loaded or paints no styles.
     """
@@ -55,14 +54,19 @@ class Stylizer(Converter):
     def __init__(
         self,
         style: str | os.PathLike | Mapping[str, float],
-        engine: str = "auto",
+        *,
+        scale: float = 1.0,
         strength: float = 1.0,
         preserve_colour: bool = False,
         grain: float = GRAIN,
+        engine: str = "auto",
         threads: int | None = None,
-        scale: float = 1.0,
         memory: int | None = None,
     ) -> None:
+        if not 0 < scale <= LARGEST_SCALE:
+            raise ValueError(
+                f"expected a scale above 0 and up to {LARGEST_SCALE}, received {scale:g}"
+            )
         if not 0 <= strength <= 1:
             raise ValueError(f"expected a strength of 0 to 1, received {strength}")
         if not 0 <= grain <= 255:
@@ -91,26 +95,15 @@ class Stylizer(Converter):
         if self._pass.scale != 1:
             raise EngineError(f"{self.path}: expected a style generator, found one that enlarges")
 
-    def _enlargement(
-        self,
-        take: Take,
-        shape: tuple[int, int, int],
-        dtype: type[np.unsignedinteger],
-        size: tuple[int, int],
-        progress: Progress | None,
-    ) -> Painting:
+    def _pipeline(self, request: Request) -> Pipeline:
         return Painting(
+            request,
             self._painter,
             self._pass,
-            take,
-            shape,
-            dtype,
-            size,
             strength=self.strength,
             preserve_colour=self.preserve_colour,
             grain=self.grain,
             budget=self.memory or default_budget(),
-            progress=progress,
         )
 
     stylize, stylize_file = Converter.convert, Converter.convert_file

@@ -6,18 +6,15 @@ import os
 import threading
 from pathlib import Path
 
-import numpy as np
-
 from keras_perceptual import zoo
-from keras_perceptual.inference.converter import Converter
+from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
 from keras_perceptual.inference.engines import Blend, open_engine
-from keras_perceptual.inference.enlargement import Enlargement, Progress
+from keras_perceptual.inference.enlargement import Enlargement
+from keras_perceptual.inference.request import Pipeline, Request
 from keras_perceptual.inference.tiling import Pass, default_budget
-from keras_perceptual.pixels.rows import Take
+from keras_perceptual.zoo.descriptor import ModelDescriptor, read
 
-__all__ = ["LARGEST_SCALE", "Upscaler"]
-
-LARGEST_SCALE = 16
+__all__ = ["Upscaler"]
 
 
 class Upscaler(Converter):
@@ -26,14 +23,14 @@ class Upscaler(Converter):
     Args:
         model: name of a shipped model, or path of a model file; without one the shipped models
             trained on features are used, as `zoo.default_models` chooses them.
-        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
-        histogram_match: whether to give the result the distribution of levels of its input, as
-            the paper does.
-        threads: processor cores to use; all by default.
-        fidelity: share, 0 to 1, of the weights of the shipped model of the same scale that was
-            trained on pixels: from sharp to faithful.
         scale: output size over input size, 1 to 16; by default the model's own, or 4. What is not
             native is reached by the next larger one, or two passes, and a bicubic reduction.
+        fidelity: share, 0 to 1, of the weights of the shipped model of the same scale that was
+            trained on pixels: from sharp to faithful.
+        histogram_match: whether to give the result the distribution of levels of its input, as
+            the paper does.
+        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
+        threads: processor cores to use; all by default.
         memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
 
     Attributes:
@@ -51,11 +48,12 @@ class Upscaler(Converter):
     def __init__(
         self,
         model: str | os.PathLike | None = None,
-        engine: str = "auto",
-        histogram_match: bool = True,
-        threads: int | None = None,
-        fidelity: float = 0.0,
+        *,
         scale: float | None = None,
+        fidelity: float = 0.0,
+        histogram_match: bool = True,
+        engine: str = "auto",
+        threads: int | None = None,
         memory: int | None = None,
     ) -> None:
         if not 0 <= fidelity <= 1:
@@ -99,32 +97,29 @@ class Upscaler(Converter):
             if not shipped and not path.suffix and not path.exists():
                 zoo.folder(model)  # raises, and names those that ship
             source = zoo.folder(model) if shipped else path
-            name = model if shipped else path.stem
-            opened = Pass(open_engine(source, self._engine, self._threads), name)
+            name, blend = (model if shipped else path.stem), None
             if self._fidelity:
-                faithful = Blend(zoo.folder(f"x{opened.scale}-pixel"), self._fidelity)
-                engine = open_engine(source, self._engine, self._threads, faithful)
-                opened = Pass(engine, f"{name}, fidelity {self._fidelity:g}")
-            self._opened[model] = opened
-            return opened
+                about = zoo.descriptor(model) if shipped else self._described(source)
+                blend = Blend(zoo.folder(f"x{about.scale}-pixel"), self._fidelity)
+                name = f"{name}, fidelity {self._fidelity:g}"
+            engine = open_engine(source, self._engine, self._threads, blend)
+            return self._opened.setdefault(model, Pass(engine, name))
 
-    def _enlargement(
-        self,
-        take: Take,
-        shape: tuple[int, int, int],
-        dtype: type[np.unsignedinteger],
-        size: tuple[int, int],
-        progress: Progress | None,
-    ) -> Enlargement:
+    def _described(self, source: Path) -> ModelDescriptor:
+        """Returns what a model of somebody else's is; without a descriptor it is run once."""
+        about = read(source)
+        if about is None:
+            engine = open_engine(source, self._engine, self._threads)
+            about = ModelDescriptor("upscale", Pass(engine, source.stem).scale)
+        return about
+
+    def _pipeline(self, request: Request) -> Pipeline:
+        factor = max(new / old for new, old in zip(request.size, request.shape, strict=False))
         return Enlargement(
-            self._passes(max(size[0] / shape[0], size[1] / shape[1])),
-            take,
-            shape,
-            dtype,
-            size,
+            request,
+            self._passes(factor),
             match=self.histogram_match,
             budget=self.memory or default_budget(),
-            progress=progress,
         )
 
     upscale, upscale_file = Converter.convert, Converter.convert_file

@@ -123,7 +123,7 @@ def distilled(layers: tuple[str, ...] = ("block2_conv2",)) -> keras.Model:
         raise LossNetworkError(
             f"the distilled loss network has block2_conv2 only, received {list(layers)}: {WAYS_OUT}"
         )
-    model = keras.saving.load_model(zoo.folder("loss-network") / "model.keras")
+    model = keras.saving.load_model(zoo.checkpoint("loss-network"))
     model.trainable = False
     return model
 

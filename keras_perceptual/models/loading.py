@@ -1,4 +1,4 @@
-"""Generators from files, and weights from one generator to another."""
+"""Generators from files and to them, and weights from one generator to another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,31 @@ import numpy as np
 
 from keras_perceptual import zoo
 from keras_perceptual.errors import ZooError, first_line
+from keras_perceptual.models.describing import describe
 from keras_perceptual.models.normalization import InstanceNormalization
 from keras_perceptual.models.style import in_style
+from keras_perceptual.zoo.descriptor import embed, read
 
-__all__ = ["load_generator", "transfer"]
+__all__ = ["load_file", "load_generator", "save_generator", "transfer"]
+
+
+def load_file(path: Path) -> keras.Model:
+    """Loads a generator from a `.keras` file, with its descriptor; it cannot run code.
+
+    Raises:
+        ZooError: if the file cannot be loaded.
+    """
+    try:
+        generator = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # zipfile, h5py and Keras each raise their own
+        raise ZooError(f"{path}: cannot be loaded as a Keras model: {first_line(error)}") from error
+    return describe(generator, read(path))
+
+
+def save_generator(generator: keras.Model, path: Path) -> None:
+    """Writes a generator to a `.keras` file, its descriptor inside."""
+    generator.save(path)
+    embed(path, generator.descriptor)
 
 
 def load_generator(name: str) -> keras.Model:
@@ -22,22 +43,22 @@ def load_generator(name: str) -> keras.Model:
         name: of a shipped model or style, or the path of a `.keras` file, with `#2` behind it for
             the second style of several.
 
+    Returns:
+        A model from `lr` to `sr`, or, of several styles none of which was chosen, from `lr` and
+        `style`; what it is is its `descriptor`.
+
     Raises:
         ZooError: if it is neither, the file cannot be loaded, or there is no such style.
     """
-    styled = name in zoo.styles() or "#" in name
-    path, number = zoo.find_style(name) if styled else (Path(name), 0)
-    if path.suffix != ".keras":
-        path = (path if styled else zoo.folder(name)) / "model.keras"
-    try:
-        generator = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # zipfile, h5py and Keras each raise their own
-        raise ZooError(f"{path}: cannot be loaded as a Keras model: {first_line(error)}") from None
-    if styled and len(generator.inputs) > 1:
-        styles = generator.inputs[1].shape[1]
-        if number >= styles:
-            raise ZooError(f"{name}: expected a style up to #{styles}")
-        return in_style(generator, np.eye(styles)[number])
+    chosen = name in zoo.styles() or "#" in name
+    place, number = zoo.find_style(name) if chosen else (Path(name), 0)
+    path = place if place.suffix == ".keras" else zoo.checkpoint(place.name if chosen else name)
+    generator = load_file(path)
+    styles = generator.descriptor.styles
+    if chosen and number >= max(1, len(styles)):
+        raise ZooError(f"{name}: expected a style up to #{len(styles)}")
+    if chosen and len(styles) > 1:
+        return in_style(generator, np.eye(len(styles))[number])
     return generator
 
 

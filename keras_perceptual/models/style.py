@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
 from keras import layers
 
 from keras_perceptual.models.convolution import conv
+from keras_perceptual.models.describing import describe
 from keras_perceptual.models.layers import Crop, DepthToSpace, ReflectionPadding
 from keras_perceptual.models.normalization import InstanceNormalization
 
@@ -105,11 +107,12 @@ def in_style(generator: keras.Model, weights: Sequence[float]) -> keras.Model:
         raise ValueError(
             f"expected {norms[0].styles if norms else 'no'} style weights, received {len(weights)}"
         )
-    blocks = sum(each.name.endswith("_add") for each in generator.layers)
-    mixed = style(channels=generator.get_layer("head").filters, blocks=blocks)
+    about = describe(generator).descriptor
+    mixed = style(channels=about.channels, blocks=about.blocks)
     for layer in mixed.layers:
         values = generator.get_layer(layer.name).get_weights()
         if isinstance(layer, InstanceNormalization):
             values = [np.dot(weights, each)[None] for each in values]
         layer.set_weights(values)
-    return mixed
+    name = about.styles[int(np.argmax(weights))] if max(weights) == 1 else "mixture"
+    return describe(mixed, replace(about, styles=(name,)))

@@ -1,27 +1,49 @@
 """The models that ship: names, cards, files, and which one a scale gets.
 
-Each has a folder in `zoo/` with `model.keras`, `model.tflite` and `card.json`.
+Each has a folder in `weights/` with `card.json` and `model.tflite`. Its `.keras` file, which only
+training and export need, is in a package of its own, `keras_perceptual_checkpoints`.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from keras_perceptual.errors import ZooError
+from keras_perceptual.zoo.descriptor import ModelDescriptor
 
 __all__ = [
     "card",
+    "checkpoint",
     "default_models",
+    "descriptor",
     "find_style",
     "folder",
     "names",
+    "ships",
     "short_name",
     "styles",
 ]
 
 _ROOT = Path(__file__).parent / "weights"
+_CHECKPOINTS = "keras_perceptual_checkpoints"
+
+
+@cache
+def _cards() -> dict[str, dict[str, Any]]:
+    paths = sorted(_ROOT.glob("*/card.json"))
+    return {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}
+
+
+@cache
+def _descriptors() -> dict[str, ModelDescriptor]:
+    """Returns those of the generators: the loss network has none."""
+    cards = _cards().items()
+    return {n: ModelDescriptor(**c["descriptor"]) for n, c in cards if "descriptor" in c}
 
 
 def folder(name: str) -> Path:
@@ -30,35 +52,67 @@ def folder(name: str) -> Path:
     Raises:
         ZooError: if there is no such model.
     """
-    path = _ROOT / name
-    if not name or Path(name).name != name or not (path / "card.json").is_file():
+    if name not in _cards():
         raise ZooError(f"expected a model of {names()}, received {name!r}")
-    return path
+    return _ROOT / name
 
 
-def card(name: str) -> dict:
-    """Returns what the card of a shipped model says: scale, numbers, recipe, and so on.
+def ships(folder: Path) -> bool:
+    """Returns whether a folder is that of a shipped model."""
+    return folder.parent == _ROOT and folder.name in _cards()
+
+
+def card(name: str) -> dict[str, Any]:
+    """Returns what the card of a shipped model says: descriptor, numbers, recipe, and so on.
 
     Raises:
         ZooError: if there is no such model.
     """
-    return json.loads((folder(name) / "card.json").read_text("utf-8"))
+    return _cards()[folder(name).name]
+
+
+def descriptor(name: str) -> ModelDescriptor:
+    """Returns what a shipped generator is.
+
+    Raises:
+        ZooError: if there is no such generator.
+    """
+    if name not in _descriptors():
+        raise ZooError(f"expected a model of {names()}, received {name!r}")
+    return _descriptors()[name]
+
+
+def checkpoint(name: str) -> Path:
+    """Returns the `.keras` file of a shipped model.
+
+    It is in the repository, or in the package that `pip install ./checkpoints` installs from there.
+
+    Raises:
+        ZooError: if there is no such model, or its file is in neither place.
+    """
+    file = f"{folder(name).name}.keras"
+    places = [Path(__file__).parents[2] / "checkpoints" / _CHECKPOINTS]
+    spec = find_spec(_CHECKPOINTS)
+    places += [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
+    for place in places:
+        if (place / file).is_file():
+            return place / file
+    raise ZooError(
+        f"{name}: its .keras file is not installed; pip install ./checkpoints, from a clone of the "
+        "repository, has it"
+    )
 
 
 def names(scale: int | None = None) -> list[str]:
-    """Returns the names of the shipped generators, those of one scale if it is given."""
-    paths = sorted(_ROOT.glob("*/card.json"))
-    cards = {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}
-    return [n for n, c in cards.items() if "scale" in c and scale in (None, c["scale"])]
+    """Returns the names of the shipped models that enlarge, those of one scale if it is given."""
+    found = _descriptors().items()
+    return [n for n, d in found if d.task == "upscale" and scale in (None, d.scale)]
 
 
 def styles() -> dict[str, tuple[str, int]]:
     """Returns the shipped styles by name: the model that paints each, and its number there."""
-    found = {}
-    for path in sorted(_ROOT.glob("*/card.json")):
-        for number, style in enumerate(json.loads(path.read_text("utf-8")).get("styles", {})):
-            found[style] = path.parent.name, number
-    return found
+    found = _descriptors().items()
+    return {style: (name, i) for name, d in found for i, style in enumerate(d.styles)}
 
 
 def find_style(style: str) -> tuple[Path, int]:
@@ -103,8 +157,7 @@ def default_models(scale: float) -> list[str]:
     """
     if scale <= 1:
         return []
-    shipped = names()
-    native = [s for s in range(2, 17) if f"x{s}-feature" in shipped]
+    native = [s for s in range(2, 17) if f"x{s}-feature" in _descriptors()]
     chains = [*((s,) for s in native), *((native[0], s) for s in native)]
     for chain in chains:
         if scale <= math.prod(chain):

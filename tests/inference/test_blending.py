@@ -25,7 +25,7 @@ def test_the_ends_are_the_models_themselves():
 def test_engines_agree_between(photographs):
     lr = photographs[0][:40, :48]
     results = [
-        Upscaler("x4-feature", engine, histogram_match=False, fidelity=0.4).upscale(lr)
+        Upscaler("x4-feature", engine=engine, histogram_match=False, fidelity=0.4).upscale(lr)
         for engine in ("litert", "keras")
     ]
     assert np.abs(np.subtract(*results, dtype=int)).max() <= 1

@@ -42,7 +42,7 @@ def test_any_size(upscaler, rng, size):
 @pytest.mark.parametrize("name", zoo.names())
 def test_engines_agree(name, photograph):
     litert, keras = (
-        Upscaler(name, engine, histogram_match=False).upscale(photograph).astype(int)
+        Upscaler(name, engine=engine, histogram_match=False).upscale(photograph).astype(int)
         for engine in ("litert", "keras")
     )
     assert np.abs(litert - keras).max() <= 1
@@ -174,9 +174,9 @@ def test_models_that_are_not_there(tmp_path):
     with pytest.raises(EngineError, match="no such model file"):
         Upscaler(tmp_path / "none.tflite")
     with pytest.raises(EngineError, match=r"expected a \.tflite file"):
-        Upscaler(zoo.folder("x4-feature") / "model.keras", "litert")
+        Upscaler(zoo.folder("x4-feature") / "card.json", engine="litert")
     with pytest.raises(EngineError, match="expected an engine"):
-        Upscaler("x4-feature", "torch")
+        Upscaler("x4-feature", engine="torch")
 
 
 @pytest.mark.parametrize("ending", [".tflite", ".keras"])

@@ -1,0 +1,8 @@
+"""Enlarges photographs, or paints them: `python infer.py --help`."""
+
+import sys
+
+from keras_perceptual.cli.main import run
+
+if __name__ == "__main__":
+    sys.exit(run("infer"))

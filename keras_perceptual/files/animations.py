@@ -15,7 +15,8 @@ import numpy as np
 from PIL import GifImagePlugin, Image
 
 from keras_perceptual.errors import ImageError, image_errors
-from keras_perceptual.files import decoders, formats, pillow_decoder
+from keras_perceptual.files import formats, pillow_decoder
+from keras_perceptual.files.decoded import Given
 from keras_perceptual.files.encoders import encode, gif_frame, pillow_options
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
@@ -84,7 +85,7 @@ def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
     def frames() -> Iterator[tuple[Image.Image, int]]:
         _, file = open_file(path)
         with file, image_errors(name, "cannot be read"):
-            given = decoders.Given(name, form, file, None, most_pixels)
+            given = Given(path, name, form, file, None, most_pixels)
             with pillow_decoder.quiet():
                 image = pillow_decoder.open_image(given)
             with image:

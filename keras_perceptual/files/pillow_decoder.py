@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from keras_perceptual.files import formats, tags
-from keras_perceptual.files.decoders import MIRRORED, QUARTERS, ArrayRows, Given, Rows
+from keras_perceptual.files.decoded import MIRRORED, QUARTERS, ArrayRows, Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
 
 __all__ = ["metadata_of", "open_image", "open_rows", "quiet"]

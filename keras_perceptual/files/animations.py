@@ -23,6 +23,7 @@ from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.source import open_file
 from keras_perceptual.files.vips import pyvips
 from keras_perceptual.system.atomic import atomic_file
+from keras_perceptual.system.quiet import quiet_warnings
 
 __all__ = ["Animation", "read_frames", "write_frames"]
 
@@ -86,7 +87,7 @@ def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         _, file = open_file(path)
         with file, image_errors(name, "cannot be read"):
             given = Given(path, name, form, file, None, most_pixels)
-            with pillow_decoder.quiet():
+            with quiet_warnings():
                 image = pillow_decoder.open_image(given)
             with image:
                 yield from _frames(name, image)
@@ -99,7 +100,7 @@ def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
 
 
 def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    with pillow_decoder.quiet():
+    with quiet_warnings():
         count = getattr(image, "n_frames", 1)
     if count * image.width * image.height > MOST_PIXELS_IN_ALL:
         raise ImageError(
@@ -108,7 +109,7 @@ def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
         )
     # An animated PNG may have a picture before its frames, for those who cannot play it.
     for number in range(int(bool(image.info.get("default_image"))), count):
-        with pillow_decoder.quiet():
+        with quiet_warnings():
             image.seek(number)
             image.load()
         yield image, round(float(image.info.get("duration") or 0))

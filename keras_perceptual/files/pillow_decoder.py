@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import warnings
-from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
@@ -13,8 +11,9 @@ from PIL import Image
 from keras_perceptual.files import formats, tags
 from keras_perceptual.files.decoded import MIRRORED, QUARTERS, ArrayRows, Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
+from keras_perceptual.system.quiet import quiet_warnings
 
-__all__ = ["metadata_of", "open_image", "open_rows", "quiet"]
+__all__ = ["metadata_of", "open_image", "open_rows"]
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told once, by us
 
@@ -28,17 +27,9 @@ def open_image(given: Given) -> Image.Image:
     return image
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps Pillow from warning of what it repairs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def open_rows(given: Given) -> Rows:
     """Decodes a file, as a whole."""
-    with quiet(), open_image(given) as image:
+    with quiet_warnings(), open_image(given) as image:
         # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
         deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
         if image.mode in ("F", "I") and not deep:

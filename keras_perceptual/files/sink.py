@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
 import tempfile
@@ -33,8 +32,8 @@ class Sink:
     """Gathers an image from the top and encodes it. To be used in a `with` statement.
 
     Args:
-        target: the file to write, or None for `finish_bytes` and `finish_into`; folders that are
-            missing are made, an existing file is replaced.
+        target: the file to write, or None for `finish_into`; folders that are missing are made, an
+            existing file is replaced.
         form: the format to write.
         height: of the image, in pixels.
         width: of the image, in pixels.
@@ -177,7 +176,7 @@ class Sink:
             ValueError: if rows are missing.
         """
         if self.target is None:
-            raise ValueError("expected a target, received None; finish_bytes or finish_into")
+            raise ValueError("expected a target, received None; finish_into has none")
         self._check_whole()
         target = Path(self.target)
         with image_errors(self.name, "cannot be written"):
@@ -185,18 +184,6 @@ class Sink:
             target.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(target) as file:
                 encode(image, self.form, self.metadata, self.quality, _watched(file, alive))
-
-    def finish_bytes(self, table: np.ndarray | None = None) -> bytes:
-        """Encodes the image; arguments and errors are those of `finish`.
-
-        Returns:
-            The bytes of the file.
-        """
-        self._check_whole()
-        with image_errors(self.name, "cannot be written"):
-            file = io.BytesIO()
-            encode(self._image(table), self.form, self.metadata, self.quality, file)
-            return file.getvalue()
 
     def finish_into(
         self,

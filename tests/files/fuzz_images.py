@@ -228,8 +228,9 @@ def _write(source: Source, parts: list[np.ndarray], ending: str) -> None:
     with Sink(None, form, *size, **about, metadata=source.metadata) as sink:
         for part in parts:
             sink.append(part)
-        data = sink.finish_bytes()
-    with open_source(data) as written:
+        file = io.BytesIO()
+        sink.finish_into(file)
+    with open_source(file.getvalue()) as written:
         assert (written.height, written.width) == size
         rows = written.take(written.height)
         if ending in ("png", "tif"):

@@ -270,15 +270,15 @@ def test_jpeg_has_no_chroma_subsampling(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["png", "jpg", "tif", "webp", "gif", "bmp"])
-def test_bytes(tmp_path, rows, form):
+def test_a_stream_gets_the_same_bytes(tmp_path, rows, form):
     with Sink(None, formats.of(f"a.{form}"), 40, 50, metadata=_metadata(), budget=0) as sink:
         sink.append(rows)
-        data = sink.finish_bytes()
         stream = io.BytesIO()
         sink.finish_into(stream)
-        assert stream.getvalue() == data
+        with pytest.raises(ValueError, match="expected a target"):
+            sink.finish()
     _write(tmp_path / f"a.{form}", rows, metadata=_metadata())
-    assert (tmp_path / f"a.{form}").read_bytes() == data
+    assert (tmp_path / f"a.{form}").read_bytes() == stream.getvalue()
 
 
 def test_large_tiffs_have_tiles_and_64_bit_offsets(tmp_path, rows, monkeypatch):

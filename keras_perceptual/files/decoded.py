@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from PIL.ExifTags import Base
 
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import tags
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
 
-__all__ = ["MIRRORED", "QUARTERS", "ArrayRows", "Given", "Rows"]
+__all__ = ["ArrayRows", "Given", "Rows"]
 
-_BITS, _PHOTOMETRIC, _COLOUR_MAP, _SAMPLE_FORMAT = 258, 262, 320, 339
-_PALETTE = 3
-
-# What stands an EXIF orientation upright: quarter turns clockwise, then a mirror.
-QUARTERS = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
-MIRRORED = (2, 4, 5, 7)
+# Sample formats of TIFF that are no unsigned integers.
+_OTHER_KINDS = {
+    2: "signed integers", 3: "floating point", 5: "complex numbers", 6: "complex numbers"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,14 @@ class Given:
         """Refuses a TIFF of pixels whose range is not known, or that has lost its palette."""
         if self.directory is None:
             return
-        palette = self.directory.numbers(_PHOTOMETRIC) == (_PALETTE,)
-        if palette and not self.directory.numbers(_COLOUR_MAP):
+        photometric = self.directory.numbers(Base.PhotometricInterpretation)
+        palette = photometric == (tags.PHOTOMETRIC["RGB Palette"],)
+        if palette and not self.directory.numbers(Base.ColorMap):
             raise ImageError(f"{self.name}: cannot be read: its palette is missing")
-        bits = max(self.directory.numbers(_BITS), default=1)
-        complex_numbers = "complex numbers"
-        kinds = {2: "signed integers", 3: "floating point", 5: complex_numbers, 6: complex_numbers}
-        (kind, *_) = self.directory.numbers(_SAMPLE_FORMAT) or (1,)
-        if bits not in (1, 2, 4, 8, 16) or kind in kinds:
-            raise self.wrong_type(kinds.get(kind, "integers"), bits)
+        bits = max(self.directory.numbers(Base.BitsPerSample), default=1)
+        (kind, *_) = self.directory.numbers(Base.SampleFormat) or (1,)
+        if bits not in (1, 2, 4, 8, 16) or kind in _OTHER_KINDS:
+            raise self.wrong_type(_OTHER_KINDS.get(kind, "integers"), bits)
 
     def check_size(self, width: int, height: int) -> None:
         """Refuses a picture that is empty or too large to be meant."""

@@ -6,10 +6,11 @@ import contextlib
 import logging
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from keras_perceptual.files import formats, tags
-from keras_perceptual.files.decoded import MIRRORED, QUARTERS, ArrayRows, Given, Rows
+from keras_perceptual.files.decoded import ArrayRows, Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
 from keras_perceptual.system.quiet import quiet_warnings
 
@@ -43,14 +44,18 @@ def open_rows(given: Given) -> Rows:
             pixels = np.asarray(image).astype(np.uint16)
         else:
             gray = image.mode in ("1", "L", "LA")
-            if image.has_transparency_data:
-                pixels = np.asarray(image.convert("LA" if gray else "RGBA"))
-            else:
-                pixels = np.asarray(image.convert("L" if gray else "RGB"))
-    pixels = np.rot90(pixels.reshape(*pixels.shape[:2], -1), -QUARTERS.get(turn, 0))
-    if turn in MIRRORED:
-        pixels = pixels[:, ::-1]
-    return ArrayRows(pixels, about, frames)
+            opacity = "A" if image.has_transparency_data else ""
+            plain = image.convert(("L" if gray else "RGB") + opacity)
+            pixels = np.asarray(_upright(plain, turn))
+    return ArrayRows(pixels.reshape(*pixels.shape[:2], -1), about, frames)
+
+
+def _upright(image: Image.Image, turn: int) -> Image.Image:
+    if turn == 1:
+        return image
+    image.info.clear()  # Pillow goes by XMP too, and fails on damaged EXIF
+    image.getexif()[Base.Orientation] = turn
+    return ImageOps.exif_transpose(image)
 
 
 def _tags_of(image: Image.Image) -> tags.Directory | None:

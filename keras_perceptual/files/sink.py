@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+from PIL.ExifTags import Base
+from PIL.TiffTags import LONG, LONG8, SHORT
 
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.files import formats, tags
@@ -113,20 +115,22 @@ class Sink:
         rows = max(1, min(self.height, 2**20 // line))
         strips = -(-self.height // rows)
         directory = tags.Directory("<" if np.little_endian else ">")
-        directory.put(256, 4, self.width)
-        directory.put(257, 4, self.height)
-        directory.put(258, 3, *[self.bits] * self._bands)
-        directory.put(259, 3, 1)  # not compressed
-        directory.put(262, 3, 1 if self.gray else 2)
-        directory.put(273, 16, *[0] * strips)
-        directory.put(277, 3, self._bands)
-        directory.put(278, 4, rows)
+        colours = tags.PHOTOMETRIC["BlackIsZero" if self.gray else "RGB"]
+        directory.put(Base.ImageWidth, LONG, self.width)
+        directory.put(Base.ImageLength, LONG, self.height)
+        directory.put(Base.BitsPerSample, SHORT, *[self.bits] * self._bands)
+        directory.put(Base.Compression, SHORT, tags.UNCOMPRESSED)
+        directory.put(Base.PhotometricInterpretation, SHORT, colours)
+        directory.put(Base.StripOffsets, LONG8, *[0] * strips)
+        directory.put(Base.SamplesPerPixel, SHORT, self._bands)
+        directory.put(Base.RowsPerStrip, LONG, rows)
         last = self.height - (strips - 1) * rows
-        directory.put(279, 16, *[rows * line] * (strips - 1), last * line)
+        directory.put(Base.StripByteCounts, LONG8, *[rows * line] * (strips - 1), last * line)
         if self.alpha:
-            directory.put(338, 3, 2)  # not premultiplied
+            directory.put(Base.ExtraSamples, SHORT, tags.OPACITY)
         first = len(tags.start(directory))
-        directory.put(273, 16, *(first + strip * rows * line for strip in range(strips)))
+        offsets = (first + strip * rows * line for strip in range(strips))
+        directory.put(Base.StripOffsets, LONG8, *offsets)
         return tags.start(directory)
 
     def append(self, rows: np.ndarray) -> None:
@@ -176,7 +180,7 @@ class Sink:
             ValueError: if rows are missing.
         """
         if self.target is None:
-            raise ValueError("expected a target, received None; finish_into has none")
+            raise ValueError("expected a target, received None; finish_into needs none")
         self._check_whole()
         target = Path(self.target)
         with image_errors(self.name, "cannot be written"):

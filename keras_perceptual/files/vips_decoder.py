@@ -8,21 +8,26 @@ import os
 from typing import BinaryIO
 
 import numpy as np
+from PIL.ExifTags import Base
+from PIL.TiffImagePlugin import COMPRESSION_INFO
 
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import tags
-from keras_perceptual.files.decoded import MIRRORED, QUARTERS, Given, Rows
+from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
 from keras_perceptual.files.vips import pyvips
 
 __all__ = ["decodes", "open_rows"]
 
-_COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES = 259, 262, 338
-_JPEG, _PALETTE, _YCBCR = 7, 3, 6
-# none, CCITT, LZW, JPEG, Deflate, PackBits
-_VIPS_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946}
-# bilevel, gray, RGB, palette, CMYK, YCbCr
-_VIPS_PHOTOMETRICS = {0, 1, 2, _PALETTE, 5, _YCBCR}
+# What libvips knows of TIFF, by Pillow's names.
+_COMPRESSIONS = {
+    "raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "jpeg", "tiff_adobe_deflate",
+    "tiff_deflate", "packbits",
+}  # fmt: skip
+_YCBCR = tags.PHOTOMETRIC["YCbCr"]
+_PHOTOMETRICS = {_YCBCR} | {
+    tags.PHOTOMETRIC[name] for name in ("WhiteIsZero", "BlackIsZero", "RGB", "RGB Palette", "CMYK")
+}
 
 # Rows that libvips is asked for: it caches as many, in time that grows with their square.
 _AT_ONCE = 64
@@ -58,12 +63,13 @@ def decodes(given: Given) -> bool:
     """
     if given.directory is None:
         return not given.form.codec or given.form.name == "WebP"
-    (compression, *_) = given.directory.numbers(_COMPRESSION) or (1,)
-    (photometric, *_) = given.directory.numbers(_PHOTOMETRIC) or (1,)
+    (number, *_) = given.directory.numbers(Base.Compression) or (tags.UNCOMPRESSED,)
+    (photometric, *_) = given.directory.numbers(Base.PhotometricInterpretation) or (1,)
+    compression = COMPRESSION_INFO.get(number)
     return (
-        compression in _VIPS_COMPRESSIONS
-        and photometric in _VIPS_PHOTOMETRICS
-        and (photometric != _YCBCR or compression == _JPEG)
+        compression in _COMPRESSIONS
+        and photometric in _PHOTOMETRICS
+        and (photometric != _YCBCR or compression == "jpeg")
     )
 
 
@@ -133,7 +139,9 @@ def _plain(given: Given, image: pyvips.Image) -> pyvips.Image:
             f"{given.name}: expected gray or RGB, received {image.bands} channels of "
             f"{image.interpretation}; convert it first"
         )
-    unspecified = given.directory and given.directory.numbers(_EXTRA_SAMPLES)[:1] == (0,)
+    unspecified = given.directory and given.directory.numbers(Base.ExtraSamples)[:1] == (
+        tags.UNSPECIFIED,
+    )
     kept = colours + bool(extra and not unspecified)
     return image if kept == image.bands else image.extract_band(0, n=kept)
 
@@ -155,9 +163,11 @@ def _from_cmyk(image: pyvips.Image) -> pyvips.Image:
 
 
 def _upright(image: pyvips.Image, turn: int) -> pyvips.Image:
-    if turn in QUARTERS:
-        image = image.rot(f"d{90 * QUARTERS[turn]}")
-    return image.fliphor() if turn in MIRRORED else image
+    if turn == 1:
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", turn)  # it does not find all that say so
+    return image.autorot()
 
 
 def _apng_frames(file: BinaryIO) -> int:

@@ -135,3 +135,11 @@ def test_a_format_holds_what_it_says_and_no_more(tmp_path, form, gray):
         assert (b"somebody" in source.metadata.exif) == form.exif
         assert bool(source.metadata.xmp) == form.exif
         assert source.alpha == form.alpha
+
+
+def test_every_format_has_a_sniffed_start():
+    assert formats.sniff(b"RIFF\0\0\0\0WEBPVP8 ").name == "WebP"
+    assert formats.sniff(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf").name == "AVIF"
+    assert formats.sniff(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").name == "HEIC"
+    assert formats.sniff(b"\0\0\0\x18ftypisom\0\0\0\0isommp42") is None
+    assert formats.sniff(b"P6 4 4 255\n").name == "PNM"

@@ -180,7 +180,7 @@ class Sink:
             ValueError: if rows are missing.
         """
         if self.target is None:
-            raise ValueError("expected a target, received None; finish_into needs none")
+            raise ValueError("expected a target, received None; use finish_into")
         self._check_whole()
         target = Path(self.target)
         with image_errors(self.name, "cannot be written"):

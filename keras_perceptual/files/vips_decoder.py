@@ -166,7 +166,7 @@ def _upright(image: pyvips.Image, turn: int) -> pyvips.Image:
     if turn == 1:
         return image
     image = image.copy()
-    image.set_type(pyvips.GValue.gint_type, "orientation", turn)  # it does not find all that say so
+    image.set_type(pyvips.GValue.gint_type, "orientation", turn)  # libvips misses some EXIF
     return image.autorot()
 
 

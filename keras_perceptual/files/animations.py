@@ -15,13 +15,15 @@ import numpy as np
 from PIL import GifImagePlugin, Image
 
 from keras_perceptual.errors import ImageError, image_errors
-from keras_perceptual.files import decoders, formats, pillow_decoder
+from keras_perceptual.files import formats, pillow_decoder
+from keras_perceptual.files.decoded import Given
 from keras_perceptual.files.encoders import encode, gif_frame, pillow_options
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.source import open_file
 from keras_perceptual.files.vips import pyvips
 from keras_perceptual.system.atomic import atomic_file
+from keras_perceptual.system.quiet import quiet_warnings
 
 __all__ = ["Animation", "read_frames", "write_frames"]
 
@@ -84,8 +86,8 @@ def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
     def frames() -> Iterator[tuple[Image.Image, int]]:
         _, file = open_file(path)
         with file, image_errors(name, "cannot be read"):
-            given = decoders.Given(name, form, file, None, most_pixels)
-            with pillow_decoder.quiet():
+            given = Given(path, name, form, file, None, most_pixels)
+            with quiet_warnings():
                 image = pillow_decoder.open_image(given)
             with image:
                 yield from _frames(name, image)
@@ -98,7 +100,7 @@ def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
 
 
 def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    with pillow_decoder.quiet():
+    with quiet_warnings():
         count = getattr(image, "n_frames", 1)
     if count * image.width * image.height > MOST_PIXELS_IN_ALL:
         raise ImageError(
@@ -107,7 +109,7 @@ def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
         )
     # An animated PNG may have a picture before its frames, for those who cannot play it.
     for number in range(int(bool(image.info.get("default_image"))), count):
-        with pillow_decoder.quiet():
+        with quiet_warnings():
             image.seek(number)
             image.load()
         yield image, round(float(image.info.get("duration") or 0))

@@ -26,7 +26,6 @@ class Format:
         codec: Pillow's name of it; empty where libvips reads and writes it.
         longest_side: in pixels, that can be written.
         most_pixels: that can be written, or None.
-        most_bytes: of pixels that the format has room for, or None.
         alpha: whether it holds opacity.
         sixteen_bit: whether it holds 16 bits a channel.
         gray: whether it holds pictures of one channel.
@@ -41,7 +40,6 @@ class Format:
     codec: str = ""
     longest_side: int = 100_000_000
     most_pixels: int | None = None
-    most_bytes: int | None = None
     alpha: bool = True
     sixteen_bit: bool = False
     gray: bool = True
@@ -52,11 +50,8 @@ class Format:
 
     def holds(self, width: int, height: int) -> bool:
         """Says whether a picture of a size in pixels can be written."""
-        return (
-            max(width, height) <= self.longest_side
-            and (self.most_pixels is None or width * height <= self.most_pixels)
-            and (self.most_bytes is None or 3 * width * height <= self.most_bytes)
-        )
+        fits = self.most_pixels is None or width * height <= self.most_pixels
+        return fits and max(width, height) <= self.longest_side
 
 
 FORMATS = (
@@ -161,7 +156,7 @@ def check(form: Format, width: int, height: int, name: str = "") -> None:
     if max(width, height) > form.longest_side:
         limit = f"{form.longest_side} pixels a side"
     else:
-        limit = f"{(form.most_pixels or (form.most_bytes or 0) // 3) / 1e6:.0f} megapixels"
+        limit = f"{(form.most_pixels or 0) / 1e6:.0f} megapixels"
     fitting = [other.endings[0] for other in reversed(FORMATS[:2]) if other.holds(width, height)]
     hint = f"; {' or '.join(fitting)} hold it" if fitting else ""
     prefix = f"{name}: " if name else ""

@@ -60,7 +60,7 @@ def read(path: str | os.PathLike, crop: tuple[int, int, int, int] | None = None)
         The picture; 16 bits are divided down to 8.
 
     Raises:
-        ImageError: as for `sources.open_source`.
+        ImageError: as for `source.open_source`.
     """
     with open_source(path) as source:
         take = cropped(source.take, crop) if crop else source.take

@@ -5,20 +5,32 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from PIL import TiffTags
+from PIL.ExifTags import IFD, Base
+
 from keras_perceptual.files import tags
 
 __all__ = ["Metadata", "clean", "orientation"]
 
 # A TIFF's layout: sizes, sample format, compression, strips, tiles, thumbnails, pages; copies of
 # what is carried by itself (XMP, IPTC, Photoshop's block, ICC); the ground that one pixel covers.
-_STRUCTURE = {*range(254, 260), 262, 266, 273, 274, *range(277, 281), 284, 285, 297, 317, 320}
-_STRUCTURE |= {*range(322, 326), 330, 338, 339, 340, 341, 347, *range(512, 522), *range(529, 533)}
-_STRUCTURE |= {700, 33723, 34377, 34675, 37724, 33550, 33922, 34264, *range(34735, 34738)}
-_STRUCTURE |= {42112, 42113}
-_PIXELS = {273, 324}  # where the strips or tiles are
-_RESOLUTION = {282, 283, 296}
-_SIZES = {0xA002, 0xA003}  # the width and height that the EXIF directory repeats
-_EXIF = 0x8769
+_STRUCTURE = """
+NewSubfileType SubfileType ImageWidth ImageLength BitsPerSample Compression
+PhotometricInterpretation FillOrder StripOffsets Orientation SamplesPerPixel RowsPerStrip
+StripByteCounts MinSampleValue PlanarConfiguration PageName PageNumber Predictor ColorMap
+TileWidth TileLength TileOffsets TileByteCounts SubIFDs ExtraSamples SampleFormat
+SMinSampleValue SMaxSampleValue JPEGTables JPEGProc JPEGInterchangeFormat
+JPEGInterchangeFormatLength JPEGRestartInterval JPEGLosslessPredictors JPEGPointTransforms
+JPEGQTables JPEGDCTables JPEGACTables YCbCrCoefficients YCbCrSubSampling YCbCrPositioning
+ReferenceBlackWhite XMP IptcNaaInfo PhotoshopInfo ICCProfile ImageSourceData
+ModelPixelScaleTag ModelTiepointTag ModelTransformationTag GeoKeyDirectoryTag
+GeoDoubleParamsTag GeoAsciiParamsTag GDAL_METADATA GDAL_NODATA
+"""
+_NUMBERS = {name: number for number, name in TiffTags.TAGS.items()}
+_DROPPED = {_NUMBERS[name] for name in _STRUCTURE.split()}
+_PIXELS = {Base.StripOffsets, Base.TileOffsets}
+_RESOLUTION = {Base.XResolution, Base.YResolution, Base.ResolutionUnit}
+_SIZES = {Base.ExifImageWidth, Base.ExifImageHeight}  # which the EXIF directory repeats
 
 _XMP_ORIENTATION = re.compile(rb"""((?<!/)tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
 
@@ -43,7 +55,7 @@ class Metadata:
 
 def orientation(directory: tags.Directory | None) -> int:
     """Returns the EXIF orientation, 1 to 8; 1, upright, where there is none."""
-    numbers = directory.numbers(tags.ORIENTATION) if directory else ()
+    numbers = directory.numbers(Base.Orientation) if directory else ()
     return numbers[0] if numbers and 1 <= numbers[0] <= 8 else 1
 
 
@@ -67,13 +79,12 @@ def clean(
     exif = b""
     if directory is not None:
         # A TIFF's resolution is in `dpi`; in EXIF it is part of what is kept.
-        dropped = _STRUCTURE | (_RESOLUTION if _PIXELS & set(directory.tags) else set())
+        dropped = _DROPPED | (_RESOLUTION if _PIXELS & set(directory.tags) else set())
         kept = {n: tag for n, tag in directory.tags.items() if n not in dropped}
         inside = dict(directory.inside)
-        if _EXIF in inside:
-            old = inside[_EXIF]
+        if old := inside.get(IFD.Exif):
             rest = {n: tag for n, tag in old.tags.items() if n not in _SIZES}
-            inside[_EXIF] = tags.Directory(old.order, rest, old.inside)
+            inside[IFD.Exif] = tags.Directory(old.order, rest, old.inside)
         exif = tags.dump(tags.Directory(directory.order, kept, inside))
     if xmp:
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import warnings
-from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from keras_perceptual.files import formats, tags
-from keras_perceptual.files.decoders import MIRRORED, QUARTERS, ArrayRows, Given, Rows
+from keras_perceptual.files.decoded import ArrayRows, Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
+from keras_perceptual.system.quiet import quiet_warnings
 
-__all__ = ["metadata_of", "open_image", "open_rows", "quiet"]
+__all__ = ["metadata_of", "open_image", "open_rows"]
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told once, by us
 
@@ -28,17 +28,9 @@ def open_image(given: Given) -> Image.Image:
     return image
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps Pillow from warning of what it repairs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def open_rows(given: Given) -> Rows:
     """Decodes a file, as a whole."""
-    with quiet(), open_image(given) as image:
+    with quiet_warnings(), open_image(given) as image:
         # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
         deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
         if image.mode in ("F", "I") and not deep:
@@ -52,14 +44,18 @@ def open_rows(given: Given) -> Rows:
             pixels = np.asarray(image).astype(np.uint16)
         else:
             gray = image.mode in ("1", "L", "LA")
-            if image.has_transparency_data:
-                pixels = np.asarray(image.convert("LA" if gray else "RGBA"))
-            else:
-                pixels = np.asarray(image.convert("L" if gray else "RGB"))
-    pixels = np.rot90(pixels.reshape(*pixels.shape[:2], -1), -QUARTERS.get(turn, 0))
-    if turn in MIRRORED:
-        pixels = pixels[:, ::-1]
-    return ArrayRows(pixels, about, frames)
+            opacity = "A" if image.has_transparency_data else ""
+            plain = image.convert(("L" if gray else "RGB") + opacity)
+            pixels = np.asarray(_upright(plain, turn))
+    return ArrayRows(pixels.reshape(*pixels.shape[:2], -1), about, frames)
+
+
+def _upright(image: Image.Image, turn: int) -> Image.Image:
+    if turn == 1:
+        return image
+    image.info.clear()  # Pillow goes by XMP too, and fails on damaged EXIF
+    image.getexif()[Base.Orientation] = turn
+    return ImageOps.exif_transpose(image)
 
 
 def _tags_of(image: Image.Image) -> tags.Directory | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
 import tempfile
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+from PIL.ExifTags import Base
+from PIL.TiffTags import LONG, LONG8, SHORT
 
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.files import formats, tags
@@ -33,8 +34,8 @@ class Sink:
     """Gathers an image from the top and encodes it. To be used in a `with` statement.
 
     Args:
-        target: the file to write, or None for `finish_bytes` and `finish_into`; folders that are
-            missing are made, an existing file is replaced.
+        target: the file to write, or None for `finish_into`; folders that are missing are made, an
+            existing file is replaced.
         form: the format to write.
         height: of the image, in pixels.
         width: of the image, in pixels.
@@ -114,20 +115,22 @@ class Sink:
         rows = max(1, min(self.height, 2**20 // line))
         strips = -(-self.height // rows)
         directory = tags.Directory("<" if np.little_endian else ">")
-        directory.put(256, 4, self.width)
-        directory.put(257, 4, self.height)
-        directory.put(258, 3, *[self.bits] * self._bands)
-        directory.put(259, 3, 1)  # not compressed
-        directory.put(262, 3, 1 if self.gray else 2)
-        directory.put(273, 16, *[0] * strips)
-        directory.put(277, 3, self._bands)
-        directory.put(278, 4, rows)
+        colours = tags.PHOTOMETRIC["BlackIsZero" if self.gray else "RGB"]
+        directory.put(Base.ImageWidth, LONG, self.width)
+        directory.put(Base.ImageLength, LONG, self.height)
+        directory.put(Base.BitsPerSample, SHORT, *[self.bits] * self._bands)
+        directory.put(Base.Compression, SHORT, tags.UNCOMPRESSED)
+        directory.put(Base.PhotometricInterpretation, SHORT, colours)
+        directory.put(Base.StripOffsets, LONG8, *[0] * strips)
+        directory.put(Base.SamplesPerPixel, SHORT, self._bands)
+        directory.put(Base.RowsPerStrip, LONG, rows)
         last = self.height - (strips - 1) * rows
-        directory.put(279, 16, *[rows * line] * (strips - 1), last * line)
+        directory.put(Base.StripByteCounts, LONG8, *[rows * line] * (strips - 1), last * line)
         if self.alpha:
-            directory.put(338, 3, 2)  # not premultiplied
+            directory.put(Base.ExtraSamples, SHORT, tags.OPACITY)
         first = len(tags.start(directory))
-        directory.put(273, 16, *(first + strip * rows * line for strip in range(strips)))
+        offsets = (first + strip * rows * line for strip in range(strips))
+        directory.put(Base.StripOffsets, LONG8, *offsets)
         return tags.start(directory)
 
     def append(self, rows: np.ndarray) -> None:
@@ -177,7 +180,7 @@ class Sink:
             ValueError: if rows are missing.
         """
         if self.target is None:
-            raise ValueError("expected a target, received None; finish_bytes or finish_into")
+            raise ValueError("expected a target, received None; use finish_into")
         self._check_whole()
         target = Path(self.target)
         with image_errors(self.name, "cannot be written"):
@@ -185,18 +188,6 @@ class Sink:
             target.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(target) as file:
                 encode(image, self.form, self.metadata, self.quality, _watched(file, alive))
-
-    def finish_bytes(self, table: np.ndarray | None = None) -> bytes:
-        """Encodes the image; arguments and errors are those of `finish`.
-
-        Returns:
-            The bytes of the file.
-        """
-        self._check_whole()
-        with image_errors(self.name, "cannot be written"):
-            file = io.BytesIO()
-            encode(self._image(table), self.form, self.metadata, self.quality, file)
-            return file.getvalue()
 
     def finish_into(
         self,

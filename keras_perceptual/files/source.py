@@ -10,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 
 from keras_perceptual.errors import ImageError, image_errors
-from keras_perceptual.files import decoders, formats, pillow_decoder, tags
+from keras_perceptual.files import formats, pillow_decoder, tags, vips_decoder
+from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.formats import Format
 
 __all__ = ["MOST_PIXELS", "Source", "open_file", "open_source"]
@@ -33,12 +34,12 @@ class Source:
         frames: how many frames, or pages of a TIFF, the file has; the first is read.
     """
 
-    def __init__(self, name: str, form: Format, rows: decoders.Rows) -> None:
+    def __init__(self, name: str, form: Format, rows: Rows) -> None:
         self.name, self.format = name, form
         self.width, self.height, self.bits = rows.width, rows.height, rows.bits
         self.gray, self.alpha = rows.bands < 3, rows.bands in (2, 4)
         self.metadata, self.frames = rows.metadata, rows.frames
-        self._rows: decoders.Rows | None = rows
+        self._rows: Rows | None = rows
         self._top = 0
 
     def take(self, count: int) -> np.ndarray:
@@ -104,11 +105,10 @@ def open_source(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         file.seek(0)
         directory = tags.parse(file) if form.name == "TIFF" else None
         file.seek(0)
-        given = decoders.Given(name, form, file, directory, most_pixels)
-        decoders.check_tags(given)
-        if (form.codec and form.name != "WebP") or not decoders.vips_decodes(directory):
-            return Source(name, form, pillow_decoder.open_rows(given))
-        return Source(name, form, decoders.open_rows(given, path))
+        given = Given(path, name, form, file, directory, most_pixels)
+        given.check_tags()
+        decoder = vips_decoder if vips_decoder.decodes(given) else pillow_decoder
+        return Source(name, form, decoder.open_rows(given))
 
 
 def open_file(path: str | os.PathLike | bytes) -> tuple[str, BinaryIO]:

@@ -11,17 +11,38 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
+from PIL import TiffTags
+from PIL.ExifTags import IFD, Base
 
-__all__ = ["ORIENTATION", "Directory", "Tag", "add", "dump", "parse", "start"]
+__all__ = [
+    "OPACITY",
+    "PHOTOMETRIC",
+    "UNCOMPRESSED",
+    "UNSPECIFIED",
+    "Directory",
+    "Tag",
+    "add",
+    "dump",
+    "parse",
+    "start",
+]
 
-ORIENTATION = 274
-_EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
-_INSIDE = (_EXIF, _GPS, _INTEROPERABILITY)
+# Values of tags; those of the tags themselves and of their types are Pillow's.
+PHOTOMETRIC = TiffTags.lookup(Base.PhotometricInterpretation).enum
+UNCOMPRESSED = 1
+UNSPECIFIED, OPACITY = 0, 2  # of a channel beside the colours; 1 is opacity, premultiplied
 
-_TYPES = {  # TIFF's number of a type: (bytes a value, bytes of the unit that byte order turns)
-    1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1), 8: (2, 2),
-    9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4), 16: (8, 8), 17: (8, 8), 18: (8, 8),
+_INSIDE = (IFD.Exif, IFD.GPSInfo, IFD.Interop)
+_SLONG8, _IFD8 = 17, 18  # BigTIFF's
+
+_TYPES = {  # (bytes a value, bytes of the unit that byte order turns)
+    TiffTags.BYTE: (1, 1), TiffTags.ASCII: (1, 1), TiffTags.SHORT: (2, 2), TiffTags.LONG: (4, 4),
+    TiffTags.RATIONAL: (8, 4), TiffTags.SIGNED_BYTE: (1, 1), TiffTags.UNDEFINED: (1, 1),
+    TiffTags.SIGNED_SHORT: (2, 2), TiffTags.SIGNED_LONG: (4, 4), TiffTags.SIGNED_RATIONAL: (8, 4),
+    TiffTags.FLOAT: (4, 4), TiffTags.DOUBLE: (8, 8), TiffTags.IFD: (4, 4), TiffTags.LONG8: (8, 8),
+    _SLONG8: (8, 8), _IFD8: (8, 8),
 }  # fmt: skip
+_UNSIGNED = (TiffTags.BYTE, TiffTags.SHORT, TiffTags.LONG, TiffTags.IFD, TiffTags.LONG8)
 _MOST = 2**24  # bytes of all values; a hostile file may claim any number, and often the same
 
 
@@ -60,7 +81,7 @@ class Directory:
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Returns the unsigned integers of a tag, none if it is missing or has others."""
         found = self.tags.get(tag)
-        if found is None or found.kind not in (1, 3, 4, 13, 16):
+        if found is None or found.kind not in _UNSIGNED:
             return ()
         unit = _TYPES[found.kind][0]
         return tuple(np.frombuffer(found.data, f"{self.order}u{unit}").tolist())
@@ -196,7 +217,7 @@ def _dump(directory: Directory, layout: _Layout, offset: int) -> bytes:
     for number in numbers:
         place = pointer.pack(after + len(values))
         if number in directory.inside:
-            kind, count = (18 if layout.big else 4), 1
+            kind, count = (_IFD8 if layout.big else TiffTags.LONG), 1
             values += _dump(directory.inside[number], layout, after + len(values))
         else:
             tag = directory.tags[number]

@@ -5,3 +5,4 @@ from .atomic import scratch_file as scratch_file
 from .memory import available as available
 from .memory import resident as resident
 from .quiet import quiet_stderr as quiet_stderr
+from .quiet import quiet_warnings as quiet_warnings

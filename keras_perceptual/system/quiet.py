@@ -1,15 +1,51 @@
-"""Quiet for what C++ libraries say on standard error of their own accord."""
+"""Quiet for what libraries say of their own accord, on standard error or as warnings.
+
+Both are states of the whole process, so that threads share them.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import Iterator
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
-__all__ = ["quiet_stderr"]
+__all__ = ["quiet_stderr", "quiet_warnings"]
 
 
+def _for_all_threads(
+    state: Callable[[], AbstractContextManager[None]],
+) -> Callable[[], AbstractContextManager[None]]:
+    """Lets several threads be inside at once: the first in begins, the last out ends.
+
+    Each by itself would restore what it found: the other's quiet, for good.
+    """
+    lock, held, inside = threading.Lock(), contextlib.ExitStack(), 0
+
+    @contextlib.contextmanager
+    @functools.wraps(state)
+    def shared() -> Iterator[None]:
+        nonlocal inside
+        with lock:
+            if inside == 0:
+                held.enter_context(state())
+            inside += 1
+        try:
+            yield
+        finally:
+            with lock:
+                inside -= 1
+                if inside == 0:
+                    held.close()
+
+    return shared
+
+
+@_for_all_threads
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Hides what is written to standard error, by Python or not; exceptions pass as ever.
@@ -18,7 +54,11 @@ def quiet_stderr() -> Iterator[None]:
     the level of logging that is asked for.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
+    if sys.__stderr__ is None:  # started without one: its number may be any file's
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
     saved = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:
@@ -27,3 +67,12 @@ def quiet_stderr() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+@_for_all_threads
+@contextlib.contextmanager
+def quiet_warnings() -> Iterator[None]:
+    """Hides Python's warnings, such as Pillow's of what it repairs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

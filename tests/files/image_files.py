@@ -1,14 +1,22 @@
-"""Image files made byte by byte, for what no library at hand writes."""
+"""Image files for the tests: made byte by byte, by a library, or by a `Sink`; and read back."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pyvips
 from PIL import Image
+from PIL.ExifTags import IFD, Base
+from PIL.TiffTags import LONG, SHORT
+
+from keras_perceptual.files import formats, tags
+from keras_perceptual.files.metadata import Metadata, clean
+from keras_perceptual.files.sink import Sink
+from keras_perceptual.files.source import open_source
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 
@@ -48,17 +56,23 @@ def tiff(samples: np.ndarray, order: str = "<", *, extra: int | None = None) -> 
     pixels = samples.astype(samples.dtype.newbyteorder(order)).tobytes()
     colours = channels - (extra is not None)
     entries = [
-        (256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * channels), (259, 3, [1]),
-        (262, 3, [2 if colours == 3 else 1]), (273, 4, [8]), (277, 3, [channels]),
-        (278, 4, [height]), (279, 4, [len(pixels)]),
-    ]  # fmt: skip
+        (Base.ImageWidth, LONG, [width]),
+        (Base.ImageLength, LONG, [height]),
+        (Base.BitsPerSample, SHORT, [bits] * channels),
+        (Base.Compression, SHORT, [1]),
+        (Base.PhotometricInterpretation, SHORT, [2 if colours == 3 else 1]),
+        (Base.StripOffsets, LONG, [8]),
+        (Base.SamplesPerPixel, SHORT, [channels]),
+        (Base.RowsPerStrip, LONG, [height]),
+        (Base.StripByteCounts, LONG, [len(pixels)]),
+    ]
     if extra is not None:
-        entries.append((338, 3, [extra]))
+        entries.append((Base.ExtraSamples, SHORT, [extra]))
     at = 8 + len(pixels) + len(pixels) % 2
     after = at + 2 + 12 * len(entries) + 4
     table, values = struct.pack(order + "H", len(entries)), b""
     for number, kind, numbers in entries:
-        data = struct.pack(f"{order}{len(numbers)}{'H' if kind == 3 else 'I'}", *numbers)
+        data = struct.pack(f"{order}{len(numbers)}{'H' if kind == SHORT else 'I'}", *numbers)
         place = data.ljust(4, b"\0")
         if len(data) > 4:
             place = struct.pack(order + "I", after + len(values))
@@ -81,3 +95,39 @@ def vips(array: np.ndarray, space: str) -> pyvips.Image:
 def srgb() -> bytes:
     """Returns a colour profile."""
     return bytes(pyvips.Operation.call("profile_load", "srgb"))
+
+
+def some_metadata() -> Metadata:
+    exif = Image.Exif()
+    exif[Base.Artist] = "somebody"
+    exif.get_ifd(IFD.Exif)[Base.DateTimeOriginal] = "2024:01:01 00:00:00"
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>here</x:xmpmeta>"
+    return clean(tags.parse(exif.tobytes()), srgb(), xmp, (240.0, 240.0))
+
+
+def write_rows(
+    path: Path,
+    pixels: np.ndarray,
+    *,
+    table: np.ndarray | None = None,
+    budget: int = 0,
+    **about: object,
+) -> None:
+    """Writes pixels a few rows at a time, with what else a `Sink` takes."""
+    height, width, channels = pixels.shape
+    about = {"bits": 8 * pixels.itemsize, "alpha": channels == 4, "budget": budget, **about}
+    with Sink(path, formats.of(path), height, width, **about) as sink:
+        for top in range(0, height, 7):
+            sink.append(pixels[top : top + 7])
+        sink.finish(table)
+    assert [p.name for p in path.parent.iterdir() if p.name.startswith(".")] == []
+
+
+def read_rows(file: Path | bytes) -> np.ndarray:
+    with open_source(file) as source:
+        return source.take(source.height)
+
+
+def by_pillow(data: bytes, mode: str) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert(mode))

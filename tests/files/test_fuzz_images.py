@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 
 from tests.files import fuzz_images
+from tests.files.samples import samples
 
 
-@pytest.mark.parametrize("name", fuzz_images.samples())
+@pytest.mark.parametrize("name", samples())
 def test_samples_are_pictures(name):
-    assert fuzz_images.read(name, fuzz_images.samples()[name]) == "picture"
+    assert fuzz_images.read(name, samples()[name]) == "picture"
 
 
 def test_mutated_files_give_a_picture_or_one_line():
-    assert fuzz_images.run(list(fuzz_images.samples()), range(25)) == []
+    assert fuzz_images.run(list(samples()), range(25)) == []
 
 
-@pytest.mark.parametrize("name", fuzz_images.samples())
+@pytest.mark.parametrize("name", samples())
 def test_truncated_files_are_errors(name):
-    whole = fuzz_images.samples()[name]
+    whole = samples()[name]
     outcomes = []
     for share in np.linspace(0.05, 0.8, 12):
         outcomes.append(fuzz_images.read(name, whole[: int(share * len(whole))]))

@@ -1,105 +1,38 @@
-"""Image files to rows of upright pixels, decoded by libvips as they are asked for."""
+"""PNG, JPEG, TIFF and WebP to rows, decoded by libvips as they are asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from PIL.ExifTags import Base
+from PIL.TiffImagePlugin import COMPRESSION_INFO
 
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import tags
-from keras_perceptual.files.formats import Format
+from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
 from keras_perceptual.files.vips import pyvips
 
-__all__ = [
-    "MIRRORED",
-    "QUARTERS",
-    "ArrayRows",
-    "Given",
-    "Rows",
-    "check_tags",
-    "open_rows",
-    "vips_decodes",
-]
+__all__ = ["decodes", "open_rows"]
 
-_BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 338, 339
-_COLOUR_MAP = 320
-_JPEG, _PALETTE, _YCBCR = 7, 3, 6
-# none, CCITT, LZW, JPEG, Deflate, PackBits
-_VIPS_COMPRESSIONS = {1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946}
-# bilevel, gray, RGB, palette, CMYK, YCbCr
-_VIPS_PHOTOMETRICS = {0, 1, 2, _PALETTE, 5, _YCBCR}
+# What libvips knows of TIFF, by Pillow's names.
+_COMPRESSIONS = {
+    "raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "jpeg", "tiff_adobe_deflate",
+    "tiff_deflate", "packbits",
+}  # fmt: skip
+_YCBCR = tags.PHOTOMETRIC["YCbCr"]
+_PHOTOMETRICS = {_YCBCR} | {
+    tags.PHOTOMETRIC[name] for name in ("WhiteIsZero", "BlackIsZero", "RGB", "RGB Palette", "CMYK")
+}
 
 # Rows that libvips is asked for: it caches as many, in time that grows with their square.
 _AT_ONCE = 64
 
-# What stands an EXIF orientation upright: quarter turns clockwise, then a mirror.
-QUARTERS = {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
-MIRRORED = (2, 4, 5, 7)
-
 _UNSET_DPI = (25.4, 71.98, 72.0)  # what libvips says where a file says nothing
-
-
-@dataclass(frozen=True)
-class Given:
-    """What is known of a file before it is decoded.
-
-    Args:
-        name: for messages.
-        form: the format.
-        file: open at its beginning.
-        directory: the tags of a TIFF, None of others.
-        most_pixels: what is larger is refused.
-    """
-
-    name: str
-    form: Format
-    file: BinaryIO
-    directory: tags.Directory | None
-    most_pixels: int
-
-    def check_size(self, width: int, height: int) -> None:
-        """Refuses a picture that is empty or too large to be meant."""
-        if width < 1 or height < 1:
-            raise ImageError(f"{self.name}: has no pixels")
-        if width * height > self.most_pixels:
-            raise ImageError(
-                f"{self.name}: expected at most {self.most_pixels / 1e6:g} megapixels, received "
-                f"{width}x{height}; cut it up if that is meant"
-            )
-
-    def wrong_type(self, kind: str, bits: int) -> ImageError:
-        """Returns the error of pixels whose range is not known."""
-        return ImageError(
-            f"{self.name}: expected unsigned channels of 8 or 16 bits, received {kind} of "
-            f"{bits} bits, whose range is not known; convert it first"
-        )
-
-
-class Rows:
-    """Decoded rows, or the promise of them.
-
-    Attributes:
-        width: in pixels.
-        height: in pixels.
-        bands: 1 gray, 2 gray and opacity, 3 RGB, 4 RGB and opacity.
-        bits: 8 or 16.
-        metadata: of the file.
-        frames: how many frames or pages the file has.
-    """
-
-    def __init__(self, shape: tuple[int, int, int], bits: int, about: Metadata, frames: int):
-        self.height, self.width, self.bands = shape
-        self.bits, self.metadata, self.frames = bits, about, frames
-
-    def fetch(self, top: int, count: int) -> np.ndarray:
-        """Returns `[count, width, bands]` from row `top` on; tops must not go back."""
-        raise NotImplementedError
 
 
 class _VipsRows(Rows):
@@ -122,59 +55,31 @@ class _VipsRows(Rows):
         return rows
 
 
-class ArrayRows(Rows):
-    """Rows of an array."""
+def decodes(given: Given) -> bool:
+    """Says whether libvips decodes a file rightly, as its wheels are built; Pillow does others.
 
-    def __init__(self, pixels: np.ndarray, about: Metadata, frames: int) -> None:
-        height, width, bands = pixels.shape
-        super().__init__((height, width, bands), 8 * pixels.itemsize, about, frames)
-        self._pixels = pixels
-
-    def fetch(self, top: int, count: int) -> np.ndarray:
-        return self._pixels[top : top + count]
-
-
-def check_tags(given: Given) -> None:
-    """Refuses a TIFF of pixels whose range is not known, or that has lost its palette."""
-    if given.directory is None:
-        return
-    palette = given.directory.numbers(_PHOTOMETRIC) == (_PALETTE,)
-    if palette and not given.directory.numbers(_COLOUR_MAP):
-        raise ImageError(f"{given.name}: cannot be read: its palette is missing")
-    bits = max(given.directory.numbers(_BITS), default=1)
-    kinds = {2: "signed integers", 3: "floating point", 5: "complex numbers", 6: "complex numbers"}
-    (kind, *_) = given.directory.numbers(_SAMPLE_FORMAT) or (1,)
-    if bits not in (1, 2, 4, 8, 16) or kind in kinds:
-        raise given.wrong_type(kinds.get(kind, "integers"), bits)
-
-
-def vips_decodes(directory: tags.Directory | None) -> bool:
-    """Says whether libvips decodes a TIFF rightly, as its wheels are built; Pillow does others.
-
-    It has no LZMA, Zstandard and WebP, no 8-bit Lab, and takes YCbCr for RGB unless it is JPEG.
-
-    Args:
-        directory: the TIFF's tags; None of another format, which it does decode.
+    In TIFF it has no LZMA, Zstandard and WebP, no 8-bit Lab, and takes YCbCr for RGB unless it is
+    JPEG.
     """
-    if directory is None:
-        return True
-    (compression, *_) = directory.numbers(_COMPRESSION) or (1,)
-    (photometric, *_) = directory.numbers(_PHOTOMETRIC) or (1,)
+    if given.directory is None:
+        return not given.form.codec or given.form.name == "WebP"
+    (number, *_) = given.directory.numbers(Base.Compression) or (tags.UNCOMPRESSED,)
+    (photometric, *_) = given.directory.numbers(Base.PhotometricInterpretation) or (1,)
+    compression = COMPRESSION_INFO.get(number)
     return (
-        compression in _VIPS_COMPRESSIONS
-        and photometric in _VIPS_PHOTOMETRICS
-        and (photometric != _YCBCR or compression == _JPEG)
+        compression in _COMPRESSIONS
+        and photometric in _PHOTOMETRICS
+        and (photometric != _YCBCR or compression == "jpeg")
     )
 
 
-def open_rows(given: Given, path: str | os.PathLike | bytes) -> Rows:
-    """Opens a PNG, JPEG, TIFF or WebP."""
+def open_rows(given: Given) -> Rows:
+    """Opens a file: reads its header, and no pixels unless the format or a turn asks for it."""
     load = getattr(pyvips.Image, f"{given.form.name.lower()}load_source")
-
-    if isinstance(path, bytes):
-        stream = pyvips.Source.new_from_memory(path)
+    if isinstance(given.path, bytes):
+        stream = pyvips.Source.new_from_memory(given.path)
     else:
-        stream = pyvips.Source.new_from_file(os.fsencode(path))
+        stream = pyvips.Source.new_from_file(os.fsencode(given.path))
     # A truncated TIFF is an error to libvips, a truncated JPEG less than one: errors there are
     # also the stray bytes that some cameras leave.
     fail_on = "error" if given.form.name == "TIFF" else "truncated"
@@ -234,7 +139,9 @@ def _plain(given: Given, image: pyvips.Image) -> pyvips.Image:
             f"{given.name}: expected gray or RGB, received {image.bands} channels of "
             f"{image.interpretation}; convert it first"
         )
-    unspecified = given.directory and given.directory.numbers(_EXTRA_SAMPLES)[:1] == (0,)
+    unspecified = given.directory and given.directory.numbers(Base.ExtraSamples)[:1] == (
+        tags.UNSPECIFIED,
+    )
     kept = colours + bool(extra and not unspecified)
     return image if kept == image.bands else image.extract_band(0, n=kept)
 
@@ -256,9 +163,11 @@ def _from_cmyk(image: pyvips.Image) -> pyvips.Image:
 
 
 def _upright(image: pyvips.Image, turn: int) -> pyvips.Image:
-    if turn in QUARTERS:
-        image = image.rot(f"d{90 * QUARTERS[turn]}")
-    return image.fliphor() if turn in MIRRORED else image
+    if turn == 1:
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", turn)  # libvips misses some EXIF
+    return image.autorot()
 
 
 def _apng_frames(file: BinaryIO) -> int:

@@ -1,4 +1,4 @@
-"""Every model that ships is what its card says, and the README says what the cards say."""
+"""Every model that ships is what its card says, and the documentation says what the cards say."""
 
 from __future__ import annotations
 
@@ -60,18 +60,34 @@ def test_numbers_of_the_card_can_be_had_again(data, name):
             assert numbers[metric] == pytest.approx(card[key]["Set5"][metric], abs=tolerance)
 
 
+def _rows(document):
+    """Returns the cells of a document's table rows, by the model that a row begins with."""
+    rows = (line.split(" | ") for line in (ROOT / document).read_text("utf-8").splitlines())
+    return {cells[0][3:-1]: cells for cells in rows if cells[0].startswith("| `")}
+
+
+def _without_zero(number):
+    return f"{number:.4f}".lstrip("0")
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_readme_has_the_numbers_of_the_card(name):
-    card = zoo.card(name)
-    row = next(
-        line
-        for line in (ROOT / "README.md").read_text("utf-8").splitlines()
-        if line.startswith(f"| `{name}` |")
-    )
-    for folder in ("Set5", "Set14", "BSD100"):
-        numbers = card["numbers"][folder]
-        rest = [f"{numbers[metric]:.4f}".lstrip("0") for metric in ("ssim_y", "lpips")]
-        assert " / ".join([f"{numbers['psnr_y']:.2f}", *rest]) in row
+def test_the_tables_of_evaluation_have_the_numbers_of_the_card(name):
+    row = _rows("docs/evaluation.md")[name]
+    for cell, folder in zip(row[1:], ("Set5", "Set14", "BSD100"), strict=False):
+        numbers = zoo.card(name)["numbers"][folder]
+        rest = [_without_zero(numbers[metric]) for metric in ("ssim_y", "lpips")]
+        assert cell == " / ".join([f"{numbers['psnr_y']:.2f}", *rest])
+
+
+def test_the_table_of_the_readme_has_the_numbers_of_the_cards():
+    rows = {name: cells for name, cells in _rows("README.md").items() if name in NAMES}
+    assert "x4-feature" in rows
+    for name, (_, _, psnr, lpips, size) in rows.items():
+        numbers = zoo.card(name)["numbers"]["Set5"]
+        assert psnr == f"{numbers['psnr_y']:.2f}"
+        assert lpips == _without_zero(numbers["lpips"])
+        file = zoo.folder(name) / "model.tflite"
+        assert float(size.rstrip(" |")) == pytest.approx(file.stat().st_size / 1e6, abs=0.05)
 
 
 STYLES = zoo.styles()

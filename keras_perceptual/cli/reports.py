@@ -25,7 +25,7 @@ def models() -> str:
     lines = [f"{'model':20} scale  parameters  {'size':>7}  Set5 PSNR / SSIM / LPIPS"]
     for name in zoo.names():
         card, scale = zoo.card(name), zoo.descriptor(name).scale
-        size = (zoo.folder(name) / "model.tflite").stat().st_size / 1e6
+        size = zoo.file(name).stat().st_size / 1e6
         numbers = card["numbers"]["Set5"]
         lines.append(
             f"{name:20} x{scale:<5} {card['parameters']:>10,}  {size:>4.1f} MB  "

@@ -21,6 +21,7 @@ __all__ = [
     "checkpoint",
     "default_models",
     "descriptor",
+    "file",
     "find_style",
     "folder",
     "names",
@@ -80,6 +81,15 @@ def descriptor(name: str) -> ModelDescriptor:
     if name not in _descriptors():
         raise ZooError(f"expected a model of {names()}, received {name!r}")
     return _descriptors()[name]
+
+
+def file(name: str, ending: str = ".tflite") -> Path:
+    """Returns a file of a shipped model: `.tflite`, or `.keras` as for `checkpoint`.
+
+    Raises:
+        ZooError: if there is no such model, or its `.keras` file is not installed.
+    """
+    return checkpoint(name) if ending == ".keras" else folder(name) / f"model{ending}"
 
 
 def checkpoint(name: str) -> Path:

@@ -214,7 +214,7 @@ def test_engines_models_and_no_histogram_match(run_script, folder):
         ["--engine", "keras"],
         ["--no-histogram-match"],
         ["--model", "x4-pixel"],
-        ["--model", ROOT / "keras_perceptual" / "zoo" / "x4-pixel" / "model.keras"],
+        ["--model", zoo.checkpoint("x4-pixel")],
         ["--threads", 1],
     ):
         result = run_script("infer.py", "low.png", "-o", "out.png", *flags, cwd=folder)

@@ -15,21 +15,29 @@ from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.levels import luma
 from keras_perceptual.training import recipes
 from keras_perceptual.training import run as training
+from keras_perceptual.zoo.descriptor import read
 from tests.conftest import ROOT, SAMPLES
 
 NAMES = zoo.names()
 
 
+def _digests(name):
+    files = {"model.keras": zoo.checkpoint(name), "model.tflite": zoo.file(name)}
+    return {file: evaluation.sha256(path) for file, path in files.items()}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_card(name):
     card = zoo.card(name)
-    folder = zoo.folder(name)
     assert card["name"] == name
-    assert card["sha256"] == {
-        file: evaluation.sha256(folder / file) for file in ("model.keras", "model.tflite")
-    }
-    assert recipes.Recipe(**card["recipe"]).name in recipes.RECIPES
-    assert card["recipe"]["scale"] == card["scale"] == Upscaler(name).scale
+    assert {path.name for path in zoo.folder(name).iterdir()} == {"card.json", "model.tflite"}
+    assert card["sha256"] == _digests(name)
+    recipe = recipes.Recipe(**card["recipe"])
+    assert recipe.name in recipes.RECIPES
+    about = zoo.descriptor(name)
+    assert about.scale == recipe.scale == Upscaler(name).scale
+    assert (about.channels, about.blocks) == (recipe.channels, recipe.blocks)
+    assert about == read(zoo.file(name)) == read(zoo.checkpoint(name))
     assert load_generator(name).count_params() == card["parameters"]
     text = json.dumps(card)
     assert "/tmp" not in text
@@ -38,7 +46,7 @@ def test_card(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_enlarges_the_samples_better_than_bicubic(name):
-    scale = zoo.card(name)["scale"]
+    scale = zoo.descriptor(name).scale
     upscale = Upscaler(name, histogram_match=False).upscale
     numbers, bicubic = (
         evaluation.judge(each, SAMPLES, scale) for each in (upscale, evaluation.bicubic(scale))
@@ -49,14 +57,17 @@ def test_enlarges_the_samples_better_than_bicubic(name):
     assert numbers["cross_hatch"] < 6 or "johnson" in name
 
 
+_TOLERANCES = {"psnr_y": 0.002, "ssim_y": 1e-4, "lpips": 5e-4, "cross_hatch": 0.01}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_of_the_card_can_be_had_again(data, name):
     card = zoo.card(name)
     lpips = LPIPS(data("lpips/lpips_alex_v0.1.npz"))
     for key, matched in (("numbers", False), ("numbers_histogram_matched", True)):
         upscale = Upscaler(name, histogram_match=matched).upscale
-        numbers = evaluation.judge(upscale, data("test/Set5"), card["scale"], lpips)
-        for metric, tolerance in (("psnr_y", 0.005), ("ssim_y", 1e-4), ("lpips", 5e-4)):
+        numbers = evaluation.judge(upscale, data("test/Set5"), zoo.descriptor(name).scale, lpips)
+        for metric, tolerance in _TOLERANCES.items():
             assert numbers[metric] == pytest.approx(card[key]["Set5"][metric], abs=tolerance)
 
 
@@ -86,8 +97,8 @@ def test_the_table_of_the_readme_has_the_numbers_of_the_cards():
         numbers = zoo.card(name)["numbers"]["Set5"]
         assert psnr == f"{numbers['psnr_y']:.2f}"
         assert lpips == _without_zero(numbers["lpips"])
-        file = zoo.folder(name) / "model.tflite"
-        assert float(size.rstrip(" |")) == pytest.approx(file.stat().st_size / 1e6, abs=0.05)
+        stored = zoo.file(name).stat().st_size / 1e6
+        assert float(size.rstrip(" |")) == pytest.approx(stored, abs=0.05)
 
 
 STYLES = zoo.styles()
@@ -95,11 +106,10 @@ STYLES = zoo.styles()
 
 @pytest.mark.parametrize("model", sorted({model for model, _ in STYLES.values()}))
 def test_card_of_styles(model):
-    card, folder = zoo.card(model), zoo.folder(model)
+    card = zoo.card(model)
     assert card["name"] == model
-    assert card["sha256"] == {
-        file: evaluation.sha256(folder / file) for file in ("model.keras", "model.tflite")
-    }
+    assert card["sha256"] == _digests(model)
+    assert zoo.descriptor(model) == read(zoo.file(model)) == read(zoo.checkpoint(model))
     assert recipes.Recipe(**card["recipe"]).name in recipes.RECIPES
     assert load_generator(model).count_params() == card["parameters"] <= 1_700_000
     assert "/tmp" not in json.dumps(card)
@@ -126,3 +136,12 @@ def test_a_style_changes_a_photograph_but_not_beyond_recognition(style):
     assert np.abs(painted.astype(float) - photograph).mean() > 15
     edges = [np.abs(np.diff(luma(each), axis=0)).ravel() for each in (photograph, painted)]
     assert np.corrcoef(*edges)[0, 1] > 0.2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tflite_has_builtin_operators_only(name):
+    from ai_edge_litert.interpreter import Interpreter
+
+    operators = {d["op_name"] for d in Interpreter(str(zoo.file(name)))._get_ops_details()}
+    assert not {o for o in operators if o.startswith("Flex") or o == "CUSTOM"}
+    assert "CONV_2D" in operators

@@ -8,20 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_perceptual import zoo
+from keras_perceptual import training, zoo
 from keras_perceptual.errors import LossNetworkError, TrainingError, ZooError
 from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.models.loading import load_generator, transfer
 from keras_perceptual.models.style import style
 from keras_perceptual.models.upscaling import johnson, subpixel
 from keras_perceptual.training import callbacks, recipes
-from keras_perceptual.training import run as training
 from keras_perceptual.training.optimizer import SteadyAdam
 from tests.conftest import ROOT, SAMPLES
 
@@ -156,7 +156,20 @@ def test_mixed_precision_saves_a_float32_model(tmp_path, sources):
     training.train(_recipe(precision="mixed_bfloat16", steps=5), sources, tmp_path / "run")
     model = load_generator(str(tmp_path / "run" / "model.keras"))
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
-    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("loss", ["pixel_absolute", "none"])
+def test_the_precision_is_the_one_before(tmp_path, sources, loss):
+    """After a run, and after one whose loss cannot be built."""
+    recipe = _recipe(precision="mixed_bfloat16", steps=1, loss={loss: 1.0})
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with pytest.raises(ValueError, match="none") if loss == "none" else nullcontext():
+            training.train(recipe, sources, tmp_path / "run")
+        assert keras.config.dtype_policy().name == "mixed_float16"
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def test_starting_from_another_scale_keeps_the_body(tmp_path):

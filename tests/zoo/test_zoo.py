@@ -7,14 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from keras_perceptual import Stylizer, Upscaler, zoo
+from keras_perceptual import Stylizer, Upscaler, training, zoo
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.files import images
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.levels import luma
 from keras_perceptual.training import recipes
-from keras_perceptual.training import run as training
 from tests.conftest import ROOT, SAMPLES
 
 NAMES = zoo.names()

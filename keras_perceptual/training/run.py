@@ -16,8 +16,9 @@ import keras_perceptual
 from keras_perceptual.errors import TrainingError
 from keras_perceptual.losses import vgg
 from keras_perceptual.system.atomic import atomic_path
-from keras_perceptual.training import callbacks
+from keras_perceptual.training.callbacks import Averaging, Checkpoint, Guard, Progress
 from keras_perceptual.training.dataset import with_styles
+from keras_perceptual.training.history import History
 from keras_perceptual.training.prepare import (
     Sources,
     build_generator,
@@ -27,6 +28,7 @@ from keras_perceptual.training.prepare import (
     precision,
 )
 from keras_perceptual.training.recipes import Recipe
+from keras_perceptual.training.validation import StyleValidation, Validation
 
 __all__ = ["resume", "train"]
 
@@ -135,7 +137,7 @@ class _Run:
     def fit(self) -> dict:
         """Makes the steps that are left, saving each epoch; returns the last row of history.csv."""
         recipe, done, styles = self.recipe, self.trainer.step, len(self.sources.styles)
-        history = callbacks.History(self.out / "history.csv", keep=done)
+        history = History(self.out / "history.csv", keep=done)
         if done < recipe.steps:
             self.trainer.fit(
                 with_styles(self.patches.batches(done), styles, recipe.seed, done),
@@ -145,11 +147,12 @@ class _Run:
                 shuffle=False,
                 verbose=0,
                 callbacks=[
-                    callbacks.Guard(recipe.steps, self.checkpoint),
-                    callbacks.Progress(done, recipe.steps),
+                    Averaging(self.result),
+                    Guard(recipe.steps, self.checkpoint),
+                    Progress(done, recipe.steps),
                     self._validation(),
                     history,
-                    callbacks.Checkpoint(self.checkpoint, self.result, self.out / "model.keras"),
+                    Checkpoint(self.checkpoint, self.result, self.out / "model.keras"),
                 ],
             )
         if self.patches.too_small:
@@ -159,14 +162,12 @@ class _Run:
     def _validation(self) -> keras.callbacks.Callback:
         recipe, files = self.recipe, (self.out, self.checkpoint)
         if not self.sources.styles:
-            return callbacks.Validation(
+            return Validation(
                 self.validation, self.result, recipe.scale, recipe.blur, recipe.damages, *files
             )
         names = [Path(style).stem for style in self.sources.styles]
         loss = self.trainer.perceptual_loss
-        return callbacks.StyleValidation(
-            self.validation, self.result, loss, names, recipe.grain, *files
-        )
+        return StyleValidation(self.validation, self.result, loss, names, recipe.grain, *files)
 
     def _loss_network(self) -> dict | None:
         """Returns what recipe.json says of the loss network, if there is one."""

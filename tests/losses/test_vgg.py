@@ -160,7 +160,7 @@ def _multiply_adds(model) -> float:
 
 def test_distilled_agrees_with_vgg16(data):
     from keras_perceptual.files import images
-    from keras_perceptual.losses.perceptual import feature_reconstruction
+    from keras_perceptual.losses.terms import feature_reconstruction
     from keras_perceptual.pixels.resampling import imresize
     from tests.conftest import SAMPLES
 

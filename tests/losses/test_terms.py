@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_perceptual.losses import perceptual as losses
+from keras_perceptual.losses import terms as losses
 
 
 def _f(*values, shape):

@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 from keras_perceptual import training, zoo
 from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
-from keras_perceptual.losses.terms import PerceptualLoss
+from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.training.recipes import Recipe
 
 PAPERS = (100, 300, 500)  # iterations that the paper counts

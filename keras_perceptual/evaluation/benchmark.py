@@ -16,7 +16,7 @@ from keras_perceptual.files import images
 from keras_perceptual.pixels.resampling import crop_to_multiple, degrade, imresize, to_uint8
 
 if TYPE_CHECKING:
-    from keras_perceptual.losses.terms import PerceptualLoss
+    from keras_perceptual.losses.perceptual import PerceptualLoss
 
 __all__ = [
     "METRICS",

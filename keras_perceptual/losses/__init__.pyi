@@ -1,6 +1,6 @@
 from .adversary import discriminator as discriminator
 from .adversary import relativistic as relativistic
-from .terms import PerceptualLoss as PerceptualLoss
+from .perceptual import PerceptualLoss as PerceptualLoss
 from .terms import feature_reconstruction as feature_reconstruction
 from .terms import gram_matrix as gram_matrix
 from .terms import palette as palette

@@ -14,7 +14,7 @@ import keras
 from keras_perceptual.errors import LossNetworkError, TrainingError
 from keras_perceptual.files import images
 from keras_perceptual.losses import vgg
-from keras_perceptual.losses.terms import PerceptualLoss, layer_of
+from keras_perceptual.losses.perceptual import PerceptualLoss, layer_of
 from keras_perceptual.models import generators
 from keras_perceptual.models.loading import load_generator, transfer
 from keras_perceptual.training.dataset import Patches, painting, split

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_perceptual.losses import adversary
-from keras_perceptual.losses.terms import PerceptualLoss
+from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.training.optimizer import FiniteMean
 
 __all__ = ["PerceptualTrainer"]

@@ -15,7 +15,7 @@ from keras_perceptual.errors import ImageError
 from keras_perceptual.evaluation import figures
 from keras_perceptual.evaluation.metrics import psnr_y
 from keras_perceptual.files import images
-from keras_perceptual.losses.terms import PerceptualLoss
+from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.pixels.grain import grained
 from keras_perceptual.pixels.resampling import crop_to_multiple, degrade, imresize, to_uint8
 from keras_perceptual.training.callbacks import no_number

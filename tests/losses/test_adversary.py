@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_perceptual import training
 from keras_perceptual.losses import adversary
-from keras_perceptual.losses.terms import PerceptualLoss
+from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.models.upscaling import subpixel
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from keras_perceptual.losses.terms import PerceptualLoss
+from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.models.upscaling import johnson
 from keras_perceptual.training.callbacks import Averaging, Checkpoint

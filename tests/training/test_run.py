@@ -17,7 +17,7 @@ from keras import ops
 
 from keras_perceptual import training, zoo
 from keras_perceptual.errors import LossNetworkError, TrainingError, ZooError
-from keras_perceptual.losses.terms import PerceptualLoss
+from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.models.loading import load_generator, transfer
 from keras_perceptual.models.style import style
 from keras_perceptual.models.upscaling import johnson, subpixel

@@ -1,0 +1,128 @@
+"""`PerceptualLoss`: a weighted sum of terms, over a loss network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_perceptual.losses.terms import (
+    feature_reconstruction,
+    gram_matrix,
+    palette,
+    palette_distance,
+    phase_bias,
+    pixel_absolute,
+    pixel_squared,
+    style_reconstruction,
+    total_variation,
+)
+
+__all__ = ["PerceptualLoss", "layer_of"]
+
+_STYLE = re.compile(r"(style:[^/]+|palette)(?:/([1-9]\d*))?")
+
+
+class PerceptualLoss:
+    """A weighted sum of losses, by name.
+
+    A plain object on purpose: a Keras model that holds one does not take the loss network for a
+    part of itself, so neither checkpoints nor gradients carry it.
+
+    Args:
+        weights: loss name to weight. Names are `pixel_absolute`, `pixel_squared`,
+            `total_variation`, `phase_bias`, `palette`, and `feature:LAYER` and `style:LAYER` for
+            any output of the loss network; `style:LAYER/K` and `palette/K` are of images reduced
+            by K, whose strokes are K times as large.
+        scale: the generator's scale, for `phase_bias`.
+        loss_network: a model from `[N, H, W, 3]` to a dict of features by layer name; needed
+            only for `feature:` and `style:` losses.
+        paintings: style images `[H, W, 3]` in 0..255, needed only for `style:` and `palette`.
+
+    Raises:
+        ValueError: for a name that is none of these, or a layer that the network lacks.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        scale: int,
+        loss_network: keras.Model | None = None,
+        paintings: Sequence[np.ndarray] = (),
+    ) -> None:
+        self._pixel = {
+            "pixel_absolute": pixel_absolute,
+            "pixel_squared": pixel_squared,
+            "phase_bias": lambda hr, sr: phase_bias(hr, sr, scale),
+            "total_variation": lambda hr, sr: total_variation(sr),
+        }
+        outputs = [] if loss_network is None else list(loss_network.output)
+        known = [*self._pixel, *(f"feature:{layer}" for layer in outputs)]
+        if paintings:
+            known += ["palette", *(f"style:{layer}" for layer in outputs)]
+        unknown = [name for name in weights if _STYLE.sub(r"\1", name) not in known]
+        if unknown or not weights:
+            raise ValueError(f"expected losses among {known}, received {unknown or 'none'}")
+        self.weights = dict(weights)
+        self.paintings = len(paintings)
+        self.loss_network = loss_network
+        self._features = [name for name in weights if name.startswith("feature:")]
+        # Of each loss of style, by how much it reduces the image.
+        self._styles = {n: int(match[2] or 1) for n in weights if (match := _STYLE.fullmatch(n))}
+        # And what it compares with, [paintings, ...].
+        self._targets: dict[str, np.ndarray] = {}
+        each = [self._seen(image[None].astype(np.float32)) for image in paintings]
+        for name, reduction in self._styles.items():
+            statistic = gram_matrix if layer_of(name) else palette
+            found = [statistic(seen[reduction][layer_of(name)]) for seen in each]
+            self._targets[name] = np.concatenate([ops.convert_to_numpy(one) for one in found])
+
+    def __call__(self, hr: Any, sr: Any, style: Any = None) -> dict[str, Any]:
+        """Returns the unweighted losses by name, each a float32 scalar.
+
+        Args:
+            hr: what the result should show, `[N, H, W, 3]`.
+            sr: the result, of the same shape.
+            style: `[N, paintings]`, the weight of each painting; not needed for one.
+        """
+        terms = {n: self._pixel[n](hr, sr) for n in self.weights if n in self._pixel}
+        seen = self._seen(sr)
+        if self._features:
+            hr_features = self._look(hr)
+        for name in self._features:
+            layer = layer_of(name)
+            terms[name] = feature_reconstruction(
+                ops.stop_gradient(hr_features[layer]), seen[1][layer]
+            )
+        for name, reduction in self._styles.items():
+            target = self._targets[name]
+            if style is not None:
+                target = ops.einsum("ns,scd->ncd", ops.cast(style, "float32"), target)
+            distance = style_reconstruction if layer_of(name) else palette_distance
+            terms[name] = distance(target, seen[reduction][layer_of(name)])
+        return terms
+
+    def total(self, terms: Mapping[str, Any]) -> Any:
+        """Returns the weighted sum of what the call returned."""
+        return sum(self.weights[name] * value for name, value in terms.items())
+
+    def _seen(self, images: Any) -> dict[int, dict[str, Any]]:
+        """Returns images and their features at each size that a loss wants, by its reduction.
+
+        The image itself is at "", the layer of losses that are of none.
+        """
+        reductions = {*self._styles.values(), *(1 for _ in self._features)}
+        sizes = {k: images if k == 1 else ops.average_pool(images, k, k) for k in reductions}
+        return {k: {"": size, **self._look(size)} for k, size in sizes.items()}
+
+    def _look(self, images: Any) -> dict[str, Any]:
+        return self.loss_network(images, training=False) if self.loss_network else {}
+
+
+def layer_of(name: str) -> str:
+    """Returns the layer of the loss network that a loss by this name is of, or nothing."""
+    return name.partition(":")[2].partition("/")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,8 +22,14 @@ from keras_perceptual.losses.terms import (
     total_variation,
 )
 
-__all__ = ["PerceptualLoss", "layer_of"]
+__all__ = ["PerceptualLoss", "check_names", "layer_of"]
 
+_PIXEL = {
+    "pixel_absolute": lambda hr, sr, scale: pixel_absolute(hr, sr),
+    "pixel_squared": lambda hr, sr, scale: pixel_squared(hr, sr),
+    "phase_bias": phase_bias,
+    "total_variation": lambda hr, sr, scale: total_variation(sr),
+}
 _STYLE = re.compile(r"(style:[^/]+|palette)(?:/([1-9]\d*))?")
 
 
@@ -54,21 +60,9 @@ class PerceptualLoss:
         loss_network: keras.Model | None = None,
         paintings: Sequence[np.ndarray] = (),
     ) -> None:
-        self._pixel = {
-            "pixel_absolute": pixel_absolute,
-            "pixel_squared": pixel_squared,
-            "phase_bias": lambda hr, sr: phase_bias(hr, sr, scale),
-            "total_variation": lambda hr, sr: total_variation(sr),
-        }
-        outputs = [] if loss_network is None else list(loss_network.output)
-        known = [*self._pixel, *(f"feature:{layer}" for layer in outputs)]
-        if paintings:
-            known += ["palette", *(f"style:{layer}" for layer in outputs)]
-        unknown = [name for name in weights if _STYLE.sub(r"\1", name) not in known]
-        if unknown or not weights:
-            raise ValueError(f"expected losses among {known}, received {unknown or 'none'}")
+        check_names(weights, list(loss_network.output) if loss_network else [], bool(paintings))
         self.weights = dict(weights)
-        self.paintings = len(paintings)
+        self.scale, self.paintings = scale, len(paintings)
         self.loss_network = loss_network
         self._features = [name for name in weights if name.startswith("feature:")]
         # Of each loss of style, by how much it reduces the image.
@@ -89,7 +83,7 @@ class PerceptualLoss:
             sr: the result, of the same shape.
             style: `[N, paintings]`, the weight of each painting; not needed for one.
         """
-        terms = {n: self._pixel[n](hr, sr) for n in self.weights if n in self._pixel}
+        terms = {n: _PIXEL[n](hr, sr, self.scale) for n in self.weights if n in _PIXEL}
         seen = self._seen(sr)
         if self._features:
             hr_features = self._look(hr)
@@ -121,6 +115,29 @@ class PerceptualLoss:
 
     def _look(self, images: Any) -> dict[str, Any]:
         return self.loss_network(images, training=False) if self.loss_network else {}
+
+
+def check_names(names: Collection[str], layers: Sequence[str], styled: bool) -> None:
+    """Checks that each name is one of a loss.
+
+    Args:
+        names: as the weights of `PerceptualLoss` have them; one at least.
+        layers: those of the loss network.
+        styled: whether there is a painting to compare with.
+
+    Raises:
+        ValueError: if one is not; it names those there are.
+    """
+    kinds = ("feature", "style") if styled else ("feature",)
+    known = [*_PIXEL, *(["palette"] if styled else [])]
+    of_layers = [f"{kind}:{layer}" for kind in kinds for layer in layers]
+    unknown = [n for n in names if _STYLE.sub(r"\1", n) not in (*known, *of_layers)]
+    if unknown or not names:
+        if layers:
+            known += [f"{kind}:LAYER" for kind in kinds] + [f"with LAYER among {', '.join(layers)}"]
+        raise ValueError(
+            f"expected losses among {', '.join(known)}; received {', '.join(unknown) or 'none'}"
+        )
 
 
 def layer_of(name: str) -> str:

@@ -14,7 +14,7 @@ import keras
 from keras_perceptual.errors import LossNetworkError, TrainingError
 from keras_perceptual.files import images
 from keras_perceptual.losses import vgg
-from keras_perceptual.losses.perceptual import PerceptualLoss, layer_of
+from keras_perceptual.losses.perceptual import PerceptualLoss, check_names, layer_of
 from keras_perceptual.models import generators
 from keras_perceptual.models.loading import load_generator, transfer
 from keras_perceptual.training.dataset import Patches, painting, split
@@ -112,23 +112,31 @@ def build_generator(recipe: Recipe, sources: Sources) -> keras.Model:
 def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
     """Builds a recipe's loss.
 
-    Features that the loss network has no layer for are left out: the distilled one stands in for
-    VGG16 in super-resolution. It has no layers that carry a style.
+    Features that the loss network has no layer for are left out, with a notice: the distilled one
+    stands in for VGG16 in super-resolution. It has no layers that carry a style.
+
+    Raises:
+        ValueError: if the recipe names a loss, or a layer of VGG16, that does not exist.
+        LossNetworkError: if the loss network cannot be had, or cannot see a style.
+        ImageError: if a painting cannot be read.
     """
     weights = {n: w for n, w in recipe.loss.items() if n not in PerceptualTrainer.OWN_LOSSES}
+    check_names(weights, vgg.LAYERS, bool(sources.styles))
     paintings = [painting(style, recipe.style_size) for style in sources.styles]
     layers = {n: layer for n in weights if (layer := layer_of(n))}
     if not layers:
         return PerceptualLoss(weights, recipe.scale, paintings=paintings)
     kind = "vgg16" if sources.styles and sources.loss_network == "auto" else sources.loss_network
     network = vgg.load(kind, tuple(dict.fromkeys(layers.values())), sources.vgg_weights)
-    missing = {n for n, layer in layers.items() if layer not in network.output}
+    missing = [n for n, layer in layers.items() if layer not in network.output]
     if any(name.startswith("style:") for name in missing):
         raise LossNetworkError(
-            f"the {network.name} loss network has no {', '.join(sorted(missing))}: style needs "
+            f"the {network.name} loss network has no {', '.join(missing)}: style needs "
             f"VGG16's weights; {vgg.WAYS_OUT}"
         )
-    weights = {n: w for n, w in weights.items() if n not in missing}
+    for name in missing:
+        del weights[name]
+        logger.warning("%s is left out: the %s loss network has no such layer", name, network.name)
     return PerceptualLoss(weights, recipe.scale, network, paintings)
 
 

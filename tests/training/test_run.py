@@ -36,11 +36,6 @@ TINY_FLAGS = [
 ]
 
 
-@pytest.fixture
-def sources():
-    return training.Sources(str(SAMPLES / "HR"), "distilled")
-
-
 def _recipe(**changes):
     return recipes.get_recipe("x4-pixel", **{**TINY, "epoch_steps": 5, "steps": 10, **changes})
 
@@ -380,20 +375,6 @@ def test_default_recipe_is_the_shipped_one():
     for bad in ({"steps": 0}, {"ema": 1.0}, {"shrink": 0.0}, {"decay": "step"}):
         with pytest.raises(ValueError, match="expected"):
             recipes.get_recipe("x4-pixel", **bad)
-
-
-@pytest.fixture(scope="module")
-def vgg(tmp_path_factory):
-    """Weights of VGG16's first three blocks, random."""
-    keras.utils.set_random_seed(0)
-    full = keras.applications.VGG16(weights=None, include_top=False)
-    arrays = {}
-    for layer in full.layers:
-        if layer.name.startswith(("block1_conv", "block2_conv", "block3_conv")):
-            arrays[f"{layer.name}_kernel"], arrays[f"{layer.name}_bias"] = layer.get_weights()
-    path = tmp_path_factory.mktemp("vgg") / "vgg.npz"
-    np.savez(path, **arrays)
-    return path
 
 
 @pytest.mark.parametrize("styles", [1, 2])

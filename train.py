@@ -12,7 +12,8 @@ from pathlib import Path
 from keras_perceptual.cli.options import named_weights
 from keras_perceptual.errors import DataError, ImageError, LossNetworkError, TrainingError, ZooError
 from keras_perceptual.system.quiet import quiet_stderr
-from keras_perceptual.training.recipes import RECIPES, Recipe, get_recipe
+from keras_perceptual.training.recipe import Recipe
+from keras_perceptual.training.recipes import RECIPES, get_recipe
 
 ROOT = Path(__file__).parent
 

@@ -25,7 +25,7 @@ from keras_perceptual import training, zoo
 from keras_perceptual.evaluation.benchmark import Upscale, style_losses
 from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
-from keras_perceptual.training.recipes import Recipe
+from keras_perceptual.training.recipe import Recipe
 
 GIB = 2**30
 BORDER = 24  # pixels that see what a shift moves in

@@ -28,7 +28,8 @@ from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.grain import GRAIN
-from keras_perceptual.training.recipes import Recipe, get_recipe
+from keras_perceptual.training.recipe import Recipe
+from keras_perceptual.training.recipes import get_recipe
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from keras_perceptual.models import generators
 from keras_perceptual.models.loading import load_generator, transfer
 from keras_perceptual.training.dataset import Patches, painting, split
 from keras_perceptual.training.optimizer import SteadyAdam
-from keras_perceptual.training.recipes import Recipe
+from keras_perceptual.training.recipe import Recipe
 from keras_perceptual.training.trainer import PerceptualTrainer
 
 __all__ = [

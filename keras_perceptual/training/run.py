@@ -27,7 +27,7 @@ from keras_perceptual.training.prepare import (
     find_photographs,
     precision,
 )
-from keras_perceptual.training.recipes import Recipe
+from keras_perceptual.training.recipe import Recipe
 from keras_perceptual.training.validation import StyleValidation, Validation
 
 __all__ = ["resume", "train"]

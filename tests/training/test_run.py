@@ -124,7 +124,7 @@ def test_a_run_leaves_all_it_should(tmp_path, sources):
         "model.keras",
     }  # fmt: skip
     about = json.loads((run / "recipe.json").read_text())
-    assert recipes.Recipe(**about["recipe"]) == recipe
+    assert training.Recipe(**about["recipe"]) == recipe
     assert about["loss_network"]["name"] == "distilled"
     assert about["loss_network"]["sha256"] == zoo.card("loss-network")["sha256"]
     assert about["versions"]["backend"] == "tensorflow"
@@ -340,41 +340,6 @@ def test_jax_trains_the_same_way(tmp_path):
         assert all(0 < r[name] < 1e7 for r in (*a, *b))
     model = load_generator(str(tmp_path / "jax" / "model.keras"))
     assert model(np.zeros((1, 4, 4, 3), np.float32)).shape == (1, 16, 16, 3)
-
-
-@pytest.mark.parametrize(
-    ("flags", "status", "message"),
-    [
-        (["--recipe", "x3"], 2, "invalid choice"),
-        (["--steps", "many"], 2, "invalid int"),
-        (["--patch-size", "33"], 2, "multiple of the scale"),
-        (["--loss", "feature"], 2, "NAME=WEIGHT"),
-        (["--resume", "none", "--steps", "5"], 2, "keeps the run's recipe"),
-        (["--resume", "none"], 1, "expected the recipe of a run"),
-        (["--data", "none"], 1, "cannot be listed"),
-        (["--data", "tests"], 1, "found none"),
-        (["--loss", "style=1"], 1, "expected losses among"),
-        (["--start", "none"], 1, "expected a model of"),
-        (["--vgg-weights", "none.npz"], 1, "no such file of VGG16 weights"),
-    ],
-)
-def test_bad_usage_is_one_line(run_script, tmp_path, flags, status, message):
-    result = run_script("train.py", "--out", tmp_path / "run", *flags)
-    assert result.returncode == status
-    assert message in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / "run").exists()
-
-
-def test_default_recipe_is_the_shipped_one():
-    recipe = recipes.get_recipe("x4-feature")
-    assert recipe.start == "x4-pixel"
-    assert recipes.get_recipe("paper_x4").steps == 200_000
-    with pytest.raises(ValueError, match="received 'x5'"):
-        recipes.get_recipe("x5")
-    for bad in ({"steps": 0}, {"ema": 1.0}, {"shrink": 0.0}, {"decay": "step"}):
-        with pytest.raises(ValueError, match="expected"):
-            recipes.get_recipe("x4-pixel", **bad)
 
 
 @pytest.mark.parametrize("styles", [1, 2])

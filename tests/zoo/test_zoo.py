@@ -13,7 +13,6 @@ from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.files import images
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.levels import luma
-from keras_perceptual.training import recipes
 from tests.conftest import ROOT, SAMPLES
 
 NAMES = zoo.names()
@@ -27,7 +26,7 @@ def test_card(name):
     assert card["sha256"] == {
         file: evaluation.sha256(folder / file) for file in ("model.keras", "model.tflite")
     }
-    assert recipes.Recipe(**card["recipe"]).name in recipes.RECIPES
+    assert training.Recipe(**card["recipe"]).name in training.RECIPES
     assert card["recipe"]["scale"] == card["scale"] == Upscaler(name).scale
     assert load_generator(name).count_params() == card["parameters"]
     text = json.dumps(card)
@@ -83,7 +82,7 @@ def test_card_of_styles(model):
     assert card["sha256"] == {
         file: evaluation.sha256(folder / file) for file in ("model.keras", "model.tflite")
     }
-    assert recipes.Recipe(**card["recipe"]).name in recipes.RECIPES
+    assert training.Recipe(**card["recipe"]).name in training.RECIPES
     assert load_generator(model).count_params() == card["parameters"] <= 1_700_000
     assert "/tmp" not in json.dumps(card)
     assert "/work" not in json.dumps(card)
@@ -95,7 +94,7 @@ def test_losses_of_the_card_can_be_had_again(data, style):
     painting = str(data("styles") / card["styles"][style]["painting"])
     weights = str(data("vgg16/vgg16_keras_blocks1-3.npz"))
     sources = training.Sources("", "vgg16", weights, styles=(painting,))
-    loss = training.build_loss(recipes.Recipe(**card["recipe"]), sources)
+    loss = training.build_loss(training.Recipe(**card["recipe"]), sources)
     name, photograph = next(iter(evaluation.middles(data("content")).items()))  # one is quick
     losses = evaluation.style_losses(Stylizer(style).stylize, {name: photograph}, loss)[name]
     expected = card["styles"][style]["losses"][name]

@@ -20,12 +20,11 @@ sys.path.insert(0, str(ROOT))
 
 import keras
 
-from keras_perceptual import Upscaler
+from keras_perceptual import Upscaler, training
 from keras_perceptual.evaluation.benchmark import evaluate, mean
 from keras_perceptual.models import generators
 from keras_perceptual.models.upscaling import johnson, subpixel
 from keras_perceptual.training import recipes
-from keras_perceptual.training import run as training
 
 # So small that johnson, at its cost, can take part; averages of as many steps as are made.
 BASE = recipes.get_recipe(

@@ -27,12 +27,11 @@ from PIL import Image
 from scipy.optimize import minimize
 from tqdm.auto import tqdm
 
-from keras_perceptual import zoo
+from keras_perceptual import training, zoo
 from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.losses.perceptual import PerceptualLoss
-from keras_perceptual.training import run as training
-from keras_perceptual.training.recipes import Recipe
+from keras_perceptual.training.recipe import Recipe
 
 PAPERS = (100, 300, 500)  # iterations that the paper counts
 TIMED = 3  # iterations that are timed at sizes that are not run to the end

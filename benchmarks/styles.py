@@ -21,12 +21,11 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 from PIL import Image
 
-from keras_perceptual import zoo
+from keras_perceptual import training, zoo
 from keras_perceptual.evaluation.benchmark import Upscale, style_losses
 from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
-from keras_perceptual.training import run as training
-from keras_perceptual.training.recipes import Recipe
+from keras_perceptual.training.recipe import Recipe
 
 GIB = 2**30
 BORDER = 24  # pixels that see what a shift moves in

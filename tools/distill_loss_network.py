@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from keras_perceptual.files import images
 from keras_perceptual.losses import vgg as loss_network
-from keras_perceptual.losses.perceptual import feature_reconstruction
+from keras_perceptual.losses.terms import feature_reconstruction
 from keras_perceptual.pixels.resampling import crop_to_multiple, gaussian_blur, imresize, to_uint8
 from keras_perceptual.training.dataset import Patches, split
 

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from keras_perceptual import zoo
+from keras_perceptual import training, zoo
 from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.benchmark import middles, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
@@ -28,8 +28,8 @@ from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.grain import GRAIN
-from keras_perceptual.training import run as training
-from keras_perceptual.training.recipes import Recipe, get_recipe
+from keras_perceptual.training.recipe import Recipe
+from keras_perceptual.training.recipes import get_recipe
 
 
 def main() -> None:

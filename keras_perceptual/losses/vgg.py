@@ -13,8 +13,15 @@ import numpy as np
 from keras_perceptual import zoo
 from keras_perceptual.errors import LossNetworkError, first_line
 
-__all__ = ["WEIGHTS_VARIABLE", "load", "sha256", "vgg16"]
+__all__ = ["LAYERS", "WAYS_OUT", "WEIGHTS_VARIABLE", "distilled", "load", "sha256", "vgg16"]
 
+# VGG16's convolutions by their names in Keras, in order.
+LAYERS = tuple(
+    f"block{block}_conv{number}"
+    for block, count in enumerate((2, 2, 3, 3, 3), 1)
+    for number in range(1, count + 1)
+)
+_WHOLE = {"include_top": False, "input_shape": (None, None, 3)}
 WEIGHTS_VARIABLE = "KERAS_PERCEPTUAL_VGG16"
 WAYS_OUT = (
     "name a file with --vgg-weights FILE (.npz or Keras .h5), or with the environment variable "
@@ -44,23 +51,25 @@ def load(
 
     Raises:
         LossNetworkError: if no weights can be had, or those named do not fit.
-        ValueError: for another kind.
+        ValueError: for another kind, or a layer that VGG16 does not have.
     """
     if kind not in ("auto", "vgg16", "distilled"):
         raise ValueError(f"expected a loss network auto, vgg16 or distilled, received {kind!r}")
+    _check(layers)
     if kind == "distilled":
         return distilled(layers)
     weights = weights or os.environ.get(WEIGHTS_VARIABLE)
     if weights or kind == "vgg16":
         return vgg16(layers, weights)
     try:
-        return vgg16(layers)
+        full = _fetched()
     except LossNetworkError:
         logger.warning(
             "no VGG16 weights here and none could be fetched: using the bundled distilled loss "
             "network, which has block2_conv2 only (--vgg-weights FILE takes VGG16's)"
         )
         return distilled(layers)
+    return _truncated(full, layers)
 
 
 def vgg16(
@@ -79,34 +88,72 @@ def vgg16(
 
     Raises:
         LossNetworkError: if the weights cannot be had, read, or do not fit.
+        ValueError: for a layer that VGG16 does not have.
 
     Source: Simonyan and Zisserman 2015; the paper's section 4.
     """
-    pretrained = "imagenet" if weights is None else None
-    shape = {"include_top": False, "input_shape": (None, None, 3)}
+    _check(layers)
+    full = _fetched() if weights is None else _stored(Path(weights), layers)
+    return _truncated(full, layers)
+
+
+def _check(layers: tuple[str, ...]) -> None:
+    unknown = [layer for layer in layers if layer not in LAYERS]
+    if unknown or not layers:
+        raise ValueError(
+            f"expected VGG16 layers among {', '.join(LAYERS)}; "
+            f"received {', '.join(unknown) or 'none'}"
+        )
+
+
+def _fetched() -> keras.Model:
+    """Returns all of VGG16's convolutions, with the weights that Keras has or downloads."""
     try:
-        full = keras.applications.VGG16(weights=pretrained, **shape)
+        return keras.applications.VGG16(weights="imagenet", **_WHOLE)
     except Exception as error:  # whatever the download raises
         raise LossNetworkError(f"no VGG16 weights could be fetched ({error}): {WAYS_OUT}") from None
-    known = [layer.name for layer in full.layers if "conv" in layer.name]
-    if not layers or set(layers) - set(known):
-        raise LossNetworkError(f"expected VGG16 layers among {known}, received {list(layers)}")
-    needed = known[: max(known.index(layer) for layer in layers) + 1]
-    if weights is not None:
-        _read_weights(full, Path(weights), needed)
+
+
+def _stored(path: Path, layers: tuple[str, ...]) -> keras.Model:
+    """Returns VGG16's convolutions, up to the last of these layers with a file's weights."""
+    if not path.is_file():
+        raise LossNetworkError(f"{path}: no such file of VGG16 weights: {WAYS_OUT}")
+    full = keras.applications.VGG16(weights=None, **_WHOLE)
+    try:
+        if path.suffix != ".npz":
+            full.load_weights(path)
+            return full
+        needed = LAYERS[: max(map(LAYERS.index, layers)) + 1]
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = [n for n in needed if f"{n}_kernel" not in arrays]
+            if missing:
+                raise LossNetworkError(f"{path}: has no {', '.join(missing)}")
+            for name in needed:
+                full.get_layer(name).set_weights([arrays[f"{name}_kernel"], arrays[f"{name}_bias"]])
+    except LossNetworkError:
+        raise
+    except Exception as error:  # h5py, zipfile and Keras each raise their own
+        raise LossNetworkError(
+            f"{path}: does not hold VGG16's weights: {first_line(error)}"
+        ) from None
+    return full
+
+
+def _truncated(full: keras.Model, layers: tuple[str, ...]) -> keras.Model:
+    """Returns the part of VGG16 that these layers need, frozen, its preprocessing inside."""
     rgb = keras.Input((None, None, 3), name="rgb")
     # The first convolution stays in float32: bfloat16 cannot tell 254 from 255.
     x = keras.applications.vgg16.preprocess_input(rgb)
     features = {}
     for layer in full.layers[1:]:
-        dtype = "float32" if layer.name == known[0] else keras.config.dtype_policy().name
+        dtype = "float32" if layer.name == LAYERS[0] else keras.config.dtype_policy().name
         config = {**layer.get_config(), "dtype": dtype}
         twin = type(layer).from_config(config)
         x = twin(x)
         twin.set_weights(layer.get_weights())
         if layer.name in layers:
             features[layer.name] = x
-        if layer.name == needed[-1]:
+        if len(features) == len(set(layers)):
             break
     model = keras.Model(rgb, features, name="vgg16")
     model.trainable = False
@@ -134,24 +181,3 @@ def sha256(model: keras.Model) -> str:
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight, np.float32).tobytes())
     return digest.hexdigest()
-
-
-def _read_weights(full: keras.Model, path: Path, needed: list[str]) -> None:
-    if not path.is_file():
-        raise LossNetworkError(f"{path}: no such file of VGG16 weights: {WAYS_OUT}")
-    try:
-        if path.suffix != ".npz":
-            full.load_weights(path)
-            return
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = [n for n in needed if f"{n}_kernel" not in arrays]
-            if missing:
-                raise LossNetworkError(f"{path}: has no {', '.join(missing)}")
-            for name in needed:
-                full.get_layer(name).set_weights([arrays[f"{name}_kernel"], arrays[f"{name}_bias"]])
-    except LossNetworkError:
-        raise
-    except Exception as error:  # h5py, zipfile and Keras each raise their own
-        raise LossNetworkError(
-            f"{path}: does not hold VGG16's weights: {first_line(error)}"
-        ) from None

@@ -2,10 +2,11 @@ from .dataset import Patches as Patches
 from .degradations import DEGRADATIONS as DEGRADATIONS
 from .degradations import Damage as Damage
 from .degradations import damaged as damaged
+from .prepare import Sources as Sources
+from .prepare import build_loss as build_loss
+from .recipe import Recipe as Recipe
 from .recipes import RECIPES as RECIPES
-from .recipes import Recipe as Recipe
 from .recipes import get_recipe as get_recipe
-from .run import Sources as Sources
 from .run import resume as resume
 from .run import train as train
 from .trainer import PerceptualTrainer as PerceptualTrainer

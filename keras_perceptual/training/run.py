@@ -7,59 +7,32 @@ import logging
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 import keras_perceptual
-from keras_perceptual.errors import LossNetworkError, TrainingError
-from keras_perceptual.files import images
-from keras_perceptual.losses import vgg as loss_network
-from keras_perceptual.losses.perceptual import PerceptualLoss, layer_of
-from keras_perceptual.models import generators
-from keras_perceptual.models.loading import load_generator, transfer
-from keras_perceptual.training import callbacks
-from keras_perceptual.training.dataset import Patches, painting, split, with_styles
-from keras_perceptual.training.optimizer import SteadyAdam
-from keras_perceptual.training.recipes import Recipe
-from keras_perceptual.training.trainer import PerceptualTrainer
+from keras_perceptual.errors import TrainingError
+from keras_perceptual.losses import vgg
+from keras_perceptual.system.atomic import atomic_path
+from keras_perceptual.training.callbacks import Averaging, Checkpoint, Guard, Progress
+from keras_perceptual.training.dataset import with_styles
+from keras_perceptual.training.history import History
+from keras_perceptual.training.prepare import (
+    Sources,
+    build_generator,
+    build_patches,
+    build_trainer,
+    find_photographs,
+    precision,
+)
+from keras_perceptual.training.recipe import Recipe
+from keras_perceptual.training.validation import StyleValidation, Validation
 
-__all__ = [
-    "PerceptualTrainer",
-    "Sources",
-    "TrainingError",
-    "build_loss",
-    "load_generator",
-    "resume",
-    "train",
-    "transfer",
-]
+__all__ = ["resume", "train"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where a run's photographs, paintings and weights come from; kept in its recipe.json.
-
-    Args:
-        data: folder of photographs to train on.
-        loss_network: as `loss_network.load` takes it.
-        vgg_weights: the same.
-        workers: threads that decode.
-        styles: files of style images, for a style generator; one style each.
-        samples: folder of photographs to validate on; by default some of `data` are set aside.
-    """
-
-    data: str
-    loss_network: str = "auto"
-    vgg_weights: str | None = None
-    workers: int = 2
-    styles: tuple[str, ...] = ()
-    samples: str | None = None
 
 
 def train(recipe: Recipe, sources: Sources, out: Path) -> dict:
@@ -79,7 +52,9 @@ def train(recipe: Recipe, sources: Sources, out: Path) -> dict:
     """
     if (out / "recipe.json").exists():
         raise TrainingError(f"{out}: holds a run already; --resume it or name another --out")
-    return _run(recipe, sources, out, resumed=None)
+    run = _Run(recipe, sources, out)
+    run.save_recipe()
+    return run.fit()
 
 
 def resume(out: Path) -> dict:
@@ -98,177 +73,107 @@ def resume(out: Path) -> dict:
     try:
         stored = json.loads(path.read_text("utf-8"))
         recipe, sources = Recipe(**stored["recipe"]), Sources(**stored["sources"])
+        loss_network = stored["loss_network"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: expected the recipe of a run: {error}") from None
-    return _run(recipe, sources, out, resumed=stored)
+    run = _Run(recipe, sources, out)
+    run.restore(loss_network)
+    return run.fit()
 
 
-def _run(recipe: Recipe, sources: Sources, out: Path, resumed: Mapping | None) -> dict:
-    config = _config(recipe, sources)
-    keras.utils.set_random_seed(recipe.seed)
-    keras.config.set_dtype_policy(recipe.precision)
-    training_paths, validation_paths = split(images.list_images(sources.data))
-    if sources.samples:
-        validation_paths = images.list_images(sources.samples)
-    patches = Patches(
-        training_paths,
-        batch_size=recipe.batch_size,
-        patch_size=recipe.patch_size,
-        scale=recipe.scale,
-        blur=recipe.blur,
-        shrink=recipe.shrink,
-        clipping=recipe.clipping,
-        grain=recipe.grain,
-        damage=recipe.damages,
-        seed=recipe.seed,
-        workers=sources.workers,
-    )
-    checkpoint = out / "checkpoint.weights.h5"
-    loss = build_loss(recipe, sources)
-    generator = generators.build(recipe.generator, **config)
-    if recipe.start and not checkpoint.exists():
-        transfer(load_generator(recipe.start), generator)
-    trainer = PerceptualTrainer(
-        generator,
-        loss,
-        **{name: recipe.loss.get(name, 0.0) for name in PerceptualTrainer.OWN_LOSSES},
-        fixed_statistics=recipe.fixed_statistics,
-        seed=recipe.seed,
-    )
-    trainer.compile(
-        optimizer=_optimizer(recipe),
-        # XLA's convolutions are several times slower than oneDNN's on a CPU.
-        jit_compile=keras.backend.backend() == "jax",
-    )
-    trainer.build()
-    trainer.optimizer.build(trainer.trainable_variables)
+class _Run:
+    """All that a run needs: prepared when it is made, then either saved or restored, and fitted.
 
-    # What is validated and saved: the average of the weights, in float32 whatever the precision.
-    keras.config.set_dtype_policy("float32")
-    result = generators.build(recipe.generator, **config)
-    about = {
-        "recipe": recipe.to_dict(),
-        "sources": vars(sources),
-        "photographs": {"training": len(training_paths), "validation": len(validation_paths)},
-        **_about(trainer),
-    }
-    if resumed is None:
-        out.mkdir(parents=True, exist_ok=True)
-        with images.atomic_path(out / "recipe.json") as beside:
-            beside.write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-    elif resumed["loss_network"] != about["loss_network"]:
-        raise TrainingError(
-            f"{out}: was trained against {resumed['loss_network']}, "
-            f"received {about['loss_network']}"
-        )
-    elif checkpoint.exists():
-        trainer.load_weights(checkpoint)
-    done = trainer.step
-    history = callbacks.History(out / "history.csv", keep=done)
-    if done < recipe.steps:
-        trainer.fit(
-            with_styles(patches.batches(done), len(sources.styles), recipe.seed, done),
-            steps_per_epoch=min(recipe.epoch_steps, recipe.steps),
-            initial_epoch=done // recipe.epoch_steps,
-            epochs=math.ceil(recipe.steps / recipe.epoch_steps),
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                callbacks.Guard(recipe.steps, checkpoint),
-                callbacks.Progress(done, recipe.steps),
-                _validation(recipe, sources, validation_paths, result, loss, out, checkpoint),
-                history,
-                callbacks.Checkpoint(checkpoint, result, out / "model.keras"),
-            ],
-        )
-    if patches.too_small:
-        logger.warning("%d photographs were too small and skipped", len(patches.too_small))
-    return history.rows[-1]
-
-
-def _config(recipe: Recipe, sources: Sources) -> dict[str, Any]:
-    """Returns what the recipe's generator is built with."""
-    config = {"scale": recipe.scale, "channels": recipe.channels, "blocks": recipe.blocks}
-    if recipe.generator != "style":
-        if sources.styles:
-            raise TrainingError(f"{recipe.name}: takes no style image; --recipe style does")
-        return config
-    if not sources.styles:
-        raise TrainingError(f"{recipe.name}: expected a style image: --style painting.jpg")
-    return {**config, "styles": len(sources.styles), "normalization": recipe.normalization}
-
-
-def _validation(
-    recipe: Recipe,
-    sources: Sources,
-    paths: list[Path],
-    result: keras.Model,
-    loss: PerceptualLoss,
-    out: Path,
-    checkpoint: Path,
-) -> keras.callbacks.Callback:
-    if sources.styles:
-        names = [Path(style).stem for style in sources.styles]
-        return callbacks.StyleValidation(paths, result, loss, names, recipe.grain, out, checkpoint)
-    return callbacks.Validation(
-        paths, result, recipe.scale, recipe.blur, recipe.damages, out, checkpoint
-    )
-
-
-def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
-    """Builds a recipe's loss.
-
-    Features that the loss network has no layer for are left out: the distilled one stands in for
-    VGG16 in super-resolution. It has no layers that carry a style.
+    Attributes:
+        patches: what it trains on.
+        validation: photographs that are set aside.
+        trainer: the generator that learns, with its loss and optimiser.
+        result: what is validated and saved: the generator with the average of the weights, in
+            float32 whatever the precision.
     """
-    weights = {n: w for n, w in recipe.loss.items() if n not in PerceptualTrainer.OWN_LOSSES}
-    paintings = [painting(style, recipe.style_size) for style in sources.styles]
-    layers = {n: layer for n in weights if (layer := layer_of(n))}
-    if not layers:
-        return PerceptualLoss(weights, recipe.scale, paintings=paintings)
-    kind = "vgg16" if sources.styles and sources.loss_network == "auto" else sources.loss_network
-    network = loss_network.load(kind, tuple(dict.fromkeys(layers.values())), sources.vgg_weights)
-    missing = {n for n, layer in layers.items() if layer not in network.output}
-    if any(name.startswith("style:") for name in missing):
-        raise LossNetworkError(
-            f"the {network.name} loss network has no {', '.join(sorted(missing))}: style needs "
-            f"VGG16's weights; {loss_network.WAYS_OUT}"
-        )
-    weights = {n: w for n, w in weights.items() if n not in missing}
-    return PerceptualLoss(weights, recipe.scale, network, paintings)
 
+    def __init__(self, recipe: Recipe, sources: Sources, out: Path) -> None:
+        self.recipe, self.sources, self.out = recipe, sources, out
+        self.checkpoint = out / "checkpoint.weights.h5"
+        keras.utils.set_random_seed(recipe.seed)
+        training, self.validation = find_photographs(sources)
+        self.patches = build_patches(recipe, training, sources.workers)
+        self.trainer = build_trainer(recipe, sources, start=not self.checkpoint.exists())
+        with precision("float32"):
+            self.result = build_generator(recipe, sources)
 
-def _about(trainer: PerceptualTrainer) -> dict:
-    network = trainer.perceptual_loss.loss_network
-    return {
-        "loss_network": network
-        and {
+    def save_recipe(self) -> None:
+        """Makes the run's folder, with what `resume` needs."""
+        about = {
+            "recipe": self.recipe.to_dict(),
+            "sources": vars(self.sources),
+            "photographs": {
+                "training": len(self.patches.paths),
+                "validation": len(self.validation),
+            },
+            "loss_network": self._loss_network(),
+            "parameters": self.result.count_params(),
+            "versions": {
+                "keras_perceptual": keras_perceptual.__version__,
+                "python": platform.python_version(),
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+                "backend": keras.backend.backend(),
+            },
+        }
+        self.out.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.out / "recipe.json") as beside:
+            beside.write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+
+    def restore(self, loss_network: Mapping | None) -> None:
+        """Goes back to the last checkpoint, if there is one and the loss network is the same."""
+        if loss_network != self._loss_network():
+            raise TrainingError(
+                f"{self.out}: was trained against {loss_network}, received {self._loss_network()}"
+            )
+        if self.checkpoint.exists():
+            self.trainer.load_weights(self.checkpoint)
+
+    def fit(self) -> dict:
+        """Makes the steps that are left, saving each epoch; returns the last row of history.csv."""
+        recipe, done, styles = self.recipe, self.trainer.step, len(self.sources.styles)
+        history = History(self.out / "history.csv", keep=done)
+        if done < recipe.steps:
+            self.trainer.fit(
+                with_styles(self.patches.batches(done), styles, recipe.seed, done),
+                steps_per_epoch=min(recipe.epoch_steps, recipe.steps),
+                initial_epoch=done // recipe.epoch_steps,
+                epochs=math.ceil(recipe.steps / recipe.epoch_steps),
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    Averaging(self.result),
+                    Guard(recipe.steps, self.checkpoint),
+                    Progress(done, recipe.steps),
+                    self._validation(),
+                    history,
+                    Checkpoint(self.checkpoint, self.result, self.out / "model.keras"),
+                ],
+            )
+        if self.patches.too_small:
+            logger.warning("%d photographs were too small and skipped", len(self.patches.too_small))
+        return history.rows[-1]
+
+    def _validation(self) -> keras.callbacks.Callback:
+        recipe, files = self.recipe, (self.out, self.checkpoint)
+        if not self.sources.styles:
+            return Validation(
+                self.validation, self.result, recipe.scale, recipe.blur, recipe.damages, *files
+            )
+        names = [Path(style).stem for style in self.sources.styles]
+        loss = self.trainer.perceptual_loss
+        return StyleValidation(self.validation, self.result, loss, names, recipe.grain, *files)
+
+    def _loss_network(self) -> dict | None:
+        """Returns what recipe.json says of the loss network, if there is one."""
+        network = self.trainer.perceptual_loss.loss_network
+        return network and {
             "name": network.name,
-            "sha256": loss_network.sha256(network),
+            "sha256": vgg.sha256(network),
             "layers": list(network.output),
-        },
-        "parameters": trainer.generator.count_params(),
-        "versions": {
-            "keras_perceptual": keras_perceptual.__version__,
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-            "backend": keras.backend.backend(),
-        },
-    }
-
-
-def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if recipe.warmup else recipe.learning_rate,
-        decay_steps=max(1, recipe.steps - recipe.warmup),
-        alpha=0.0 if recipe.decay == "cosine" else 1.0,
-        warmup_target=recipe.learning_rate if recipe.warmup else None,
-        warmup_steps=recipe.warmup,
-    )
-    return SteadyAdam(
-        rate,
-        global_clipnorm=recipe.clip_norm or None,
-        use_ema=recipe.ema > 0,
-        ema_momentum=recipe.ema or 0.99,
-    )
+        }

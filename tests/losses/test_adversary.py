@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_perceptual import training
 from keras_perceptual.losses import adversary
 from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.models.upscaling import subpixel
-from keras_perceptual.training import run as training
 
 
 def test_relativistic_by_hand():

@@ -126,9 +126,23 @@ def test_a_file_that_was_named_must_be_good(tmp_path, kind):
         loss_network.load(kind, weights=tmp_path / "b.npz")
 
 
+def test_layers_by_their_names_in_keras(full):
+    assert tuple(x.name for x in full.layers if "conv" in x.name) == loss_network.LAYERS
+
+
+@pytest.mark.parametrize("kind", ["auto", "vgg16", "distilled"])
+@pytest.mark.parametrize("weights", [True, False])
+def test_a_misspelt_layer_is_no_missing_weights(npz, caplog, kind, weights):
+    with pytest.raises(ValueError, match=r"among block1_conv1, .*; received block2_conv3$"):
+        loss_network.load(kind, ("block2_conv2", "block2_conv3"), npz if weights else None)
+    assert not caplog.records
+
+
 def test_layers_that_are_not_there(npz):
-    with pytest.raises(LossNetworkError, match="expected VGG16 layers"):
+    with pytest.raises(ValueError, match="expected VGG16 layers"):
         loss_network.vgg16(("relu2_2",), npz)
+    with pytest.raises(ValueError, match="received none"):
+        loss_network.load("distilled", ())
     with pytest.raises(LossNetworkError, match="block2_conv2 only"):
         loss_network.load("distilled", ("block3_conv3",))
     with pytest.raises(ValueError, match="received 'vgg19'"):
@@ -160,7 +174,7 @@ def _multiply_adds(model) -> float:
 
 def test_distilled_agrees_with_vgg16(data):
     from keras_perceptual.files import images
-    from keras_perceptual.losses.perceptual import feature_reconstruction
+    from keras_perceptual.losses.terms import feature_reconstruction
     from keras_perceptual.pixels.resampling import imresize
     from tests.conftest import SAMPLES
 

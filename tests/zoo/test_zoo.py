@@ -7,14 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from keras_perceptual import Stylizer, Upscaler, zoo
+from keras_perceptual import Stylizer, Upscaler, training, zoo
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.files import images
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.levels import luma
-from keras_perceptual.training import recipes
-from keras_perceptual.training import run as training
 from keras_perceptual.zoo.descriptor import read
 from tests.conftest import ROOT, SAMPLES
 
@@ -32,8 +30,8 @@ def test_card(name):
     assert card["name"] == name
     assert {path.name for path in zoo.folder(name).iterdir()} == {"card.json", "model.tflite"}
     assert card["sha256"] == _digests(name)
-    recipe = recipes.Recipe(**card["recipe"])
-    assert recipe.name in recipes.RECIPES
+    recipe = training.Recipe(**card["recipe"])
+    assert recipe.name in training.RECIPES
     about = zoo.descriptor(name)
     assert about.scale == recipe.scale == Upscaler(name).scale
     assert (about.channels, about.blocks) == (recipe.channels, recipe.blocks)
@@ -110,7 +108,7 @@ def test_card_of_styles(model):
     assert card["name"] == model
     assert card["sha256"] == _digests(model)
     assert zoo.descriptor(model) == read(zoo.file(model)) == read(zoo.checkpoint(model))
-    assert recipes.Recipe(**card["recipe"]).name in recipes.RECIPES
+    assert training.Recipe(**card["recipe"]).name in training.RECIPES
     assert load_generator(model).count_params() == card["parameters"] <= 1_700_000
     assert "/tmp" not in json.dumps(card)
     assert "/work" not in json.dumps(card)
@@ -122,7 +120,7 @@ def test_losses_of_the_card_can_be_had_again(data, style):
     painting = str(data("styles") / card["styles"][style]["painting"])
     weights = str(data("vgg16/vgg16_keras_blocks1-3.npz"))
     sources = training.Sources("", "vgg16", weights, styles=(painting,))
-    loss = training.build_loss(recipes.Recipe(**card["recipe"]), sources)
+    loss = training.build_loss(training.Recipe(**card["recipe"]), sources)
     name, photograph = next(iter(evaluation.middles(data("content")).items()))  # one is quick
     losses = evaluation.style_losses(Stylizer(style).stylize, {name: photograph}, loss)[name]
     expected = card["styles"][style]["losses"][name]

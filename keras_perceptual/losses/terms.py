@@ -1,0 +1,188 @@
+"""The terms of a loss, as functions in `keras.ops`.
+
+Images are `[N, H, W, 3]` in 0..255; every loss is a scalar, the mean over the batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+__all__ = [
+    "feature_reconstruction",
+    "gram_matrix",
+    "palette",
+    "palette_distance",
+    "phase_bias",
+    "pixel_absolute",
+    "pixel_squared",
+    "style_reconstruction",
+    "total_variation",
+]
+
+# Directions of colour space: the axes, face diagonals and space diagonals of the cube.
+_DIRECTIONS = np.array(
+    [d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)], np.float32
+)
+_DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
+_QUANTILES = 4096
+
+
+def feature_reconstruction(hr_features, sr_features):
+    """Feature reconstruction: ||phi(sr) - phi(hr)||^2 / (C H W), the paper's equation 2.
+
+    Args:
+        hr_features: `[N, H, W, C]`, the loss network's features of the ground truth.
+        sr_features: the same of the generated image.
+
+    Returns:
+        A float32 scalar.
+    """
+    return _mean_square(sr_features, hr_features)
+
+
+def gram_matrix(features):
+    """How strongly channels occur together: G[c, d] = sum over pixels of f[c] f[d] / (C H W).
+
+    Args:
+        features: `[N, H, W, C]`.
+
+    Returns:
+        `[N, C, C]` float32.
+
+    Source: the paper's equation 3.
+    """
+    features = ops.cast(features, "float32")
+    batch, height, width, channels = ops.shape(features)
+    flat = ops.reshape(features, (batch, height * width, channels))
+    total = ops.matmul(ops.transpose(flat, (0, 2, 1)), flat)
+    return total / ops.cast(channels * height * width, "float32")
+
+
+def style_reconstruction(style_gram, sr_features):
+    """Style reconstruction: ||G(sr) - G(style)||_F^2 / ||G(style)||_F^2.
+
+    The paper's equation 4, made relative: 0 is the style, 1 about what an image without
+    features has. Every painting and every layer then counts alike, where the equation itself
+    varies by orders of magnitude and would want weights for each painting.
+
+    Args:
+        style_gram: `[N, C, C]`, or one for all, the Gram matrix of the style image.
+        sr_features: `[N, H, W, C]`, the loss network's features of the generated image.
+
+    Returns:
+        A float32 scalar.
+    """
+    off = ops.sum(ops.square(gram_matrix(sr_features) - style_gram), axis=(-2, -1))
+    return ops.mean(off / ops.sum(ops.square(style_gram), axis=(-2, -1)))
+
+
+def palette(images):
+    """Which colours images have, and how many pixels of each.
+
+    Args:
+        images: `[N, H, W, 3]`.
+
+    Returns:
+        `[N, 13, 4096]` float32, the quantiles of the pixels projected on 13 directions of colour
+        space.
+    """
+    images = ops.convert_to_numpy(images)
+    colours = images.reshape(len(images), -1, 3) @ _DIRECTIONS.T
+    levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    found = np.quantile(colours, levels, axis=1, method="inverted_cdf")
+    return found.transpose(1, 2, 0).astype(np.float32)
+
+
+def palette_distance(style_palette, sr):
+    """Sliced Wasserstein distance of colours, squared and relative to the style's variance.
+
+    The mean over directions of colour space of ||sort(sr . d) - sort(style . d)||^2 / (H W), over
+    the mean of the variance of style . d: 0 for the painting's colours wherever they stand, 1 for a
+    gray like its mean. Gram matrices are mostly of the mean, and leave colours pale.
+
+    Args:
+        style_palette: `[N, 13, 4096]`, or one for all, the `palette` of the style image.
+        sr: `[N, H, W, 3]`, the generated image.
+
+    Returns:
+        A float32 scalar.
+
+    Source: Heitz et al., "A sliced Wasserstein loss for neural texture synthesis", 2021, here of
+    pixels.
+    """
+    batch, height, width, _ = ops.shape(sr)
+    count = height * width
+    colours = ops.matmul(ops.reshape(ops.cast(sr, "float32"), (batch, count, 3)), _DIRECTIONS.T)
+    ordered = ops.sort(ops.transpose(colours, (0, 2, 1)), axis=-1)
+    rank = (ops.cast(ops.arange(count), "float32") + 0.5) / ops.cast(count, "float32")
+    quantile = ops.minimum(ops.cast(rank * _QUANTILES, "int32"), _QUANTILES - 1)
+    wanted = ops.take(style_palette, quantile, axis=-1)
+    off = ops.mean(ops.square(ordered - wanted), axis=(-2, -1))
+    variance = ops.mean(ops.var(style_palette, axis=-1), axis=-1)
+    return ops.mean(off / ops.maximum(variance, 1.0))  # of a painting of one colour it is 0
+
+
+def pixel_squared(hr, sr):
+    """Squared pixel loss: ||sr - hr||^2 / (C H W), the paper's section 3.2."""
+    return _mean_square(sr, hr)
+
+
+def pixel_absolute(hr, sr):
+    """Absolute pixel loss: sum |sr - hr| / (C H W).
+
+    Source: Zhao et al., "Loss functions for image restoration with neural networks", 2016.
+    """
+    return ops.mean(ops.abs(ops.cast(sr, "float32") - ops.cast(hr, "float32")))
+
+
+def total_variation(sr):
+    """Anisotropic total variation, squared, over the pixels that have a neighbour.
+
+    mean (sr[y+1,x] - sr[y,x])^2 + mean (sr[y,x+1] - sr[y,x])^2
+
+    Args:
+        sr: `[N, H, W, C]` with H and W of at least 2.
+
+    Returns:
+        A float32 scalar.
+
+    Source: the paper's section 3.2, after Mahendran and Vedaldi 2015 with beta = 2.
+    """
+    sr = ops.cast(sr, "float32")
+    down = ops.mean(ops.square(sr[:, 1:] - sr[:, :-1]))
+    right = ops.mean(ops.square(sr[:, :, 1:] - sr[:, :, :-1]))
+    return down + right
+
+
+def phase_bias(hr: Any, sr: Any, scale: int, window: int = 4) -> Any:
+    """How much each sub-pixel position errs on average over a window.
+
+    With e = sr - hr and p one of the scale^2 positions inside an LR pixel, the mean over windows
+    and positions of (mean of e at p over the window)^2. Positions that err each their own way show
+    as a weave, positions that err alike as a wrong colour; texture averages out.
+
+    Args:
+        hr: `[N, scale h, scale w, C]`.
+        sr: of the same shape.
+        scale: the generator's scale.
+        window: side of the window in LR pixels.
+
+    Returns:
+        A float32 scalar.
+    """
+    error = ops.cast(sr, "float32") - ops.cast(hr, "float32")
+    batch, height, width, channels = ops.shape(error)
+    window = min(window, height // scale, width // scale)
+    down, across = height // (scale * window), width // (scale * window)
+    error = error[:, : down * window * scale, : across * window * scale]
+    shape = (batch, down, window, scale, across, window, scale, channels)
+    by_phase = ops.mean(ops.reshape(error, shape), axis=(2, 5))
+    return ops.mean(ops.square(by_phase))
+
+
+def _mean_square(a, b):
+    return ops.mean(ops.square(ops.cast(a, "float32") - ops.cast(b, "float32")))

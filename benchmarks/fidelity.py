@@ -47,14 +47,14 @@ def main() -> None:
         curves: dict[str, list[tuple[float, float]]] = {"weights": [], "outputs": []}
         for share in SHARES:
 
-            def outputs(lr, share=share):
+            def outputs(lr: np.ndarray, share: float = share) -> np.ndarray:
                 pair = [u.upscale(lr).astype(np.float32) for u in (sharp, faithful)]
                 return (1 - share) * pair[0] + share * pair[1]
 
             weights = Upscaler(arguments.model, histogram_match=False, fidelity=share).upscale
             cells = []
             for name, upscale in (("weights", weights), ("outputs", outputs)):
-                row = judge(upscale, folder, sharp.scale, lpips)
+                row = judge(upscale, folder, int(sharp.scale), lpips)
                 curves[name].append((row["psnr_y"], row["lpips"]))
                 cells.append(f"{row['psnr_y']:.2f} | {row['lpips']:.4f}")
             print(f"| {folder.name} | {share:g} | {' | '.join(cells)} |", flush=True)

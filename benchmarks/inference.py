@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,13 +141,15 @@ def others(
     contenders: dict[str, Callable[[], Cost]] = {}
     if importlib.util.find_spec("cv2"):
         for name, kernel in (("bicubic", "INTER_CUBIC"), ("Lanczos", "INTER_LANCZOS4")):
-            arguments = ("-c", OPENCV, large, target, kernel, str(scale))
-            contenders[f"OpenCV, {name}"] = lambda arguments=arguments: process(*arguments)
+            contenders[f"OpenCV, {name}"] = partial(
+                process, "-c", OPENCV, large, target, kernel, str(scale)
+            )
     else:
         print("OpenCV is left out: pip install opencv-python-headless\n")
     if onnx and importlib.util.find_spec("onnxruntime"):
-        arguments = ("-c", ONNX_RUNTIME, large, target, onnx, str(scale))
-        contenders["ONNX Runtime, the same generator"] = lambda: process(*arguments)
+        contenders["ONNX Runtime, the same generator"] = partial(
+            process, "-c", ONNX_RUNTIME, large, target, onnx, str(scale)
+        )
     else:
         print("ONNX Runtime is left out: pip install onnxruntime, and --onnx FILE\n")
     return contenders

@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ PROCESSES = get_context("spawn")
 PAUSE = 0.05  # seconds in which the threads of the one before stop looking for work
 
 Run = Callable[[np.ndarray], np.ndarray]
+Returned = TypeVar("Returned")
 
 
 class KilledError(Exception):
@@ -43,7 +44,7 @@ class Contender(NamedTuple):
     """What is timed: `open(*arguments)` gives a function, and that is run on `lr`."""
 
     open: Callable[..., Run]
-    arguments: tuple[Any, ...]
+    arguments: tuple[object, ...]
     lr: np.ndarray
 
 
@@ -76,7 +77,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def alone(function: Callable[..., Any], *arguments: Any) -> Any:
+def alone(function: Callable[..., Returned], *arguments: object) -> Returned:
     """Calls a function in a process of its own.
 
     Returns:

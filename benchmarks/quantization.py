@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 from keras_perceptual import Upscaler
 from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.lpips import LPIPS
-from keras_perceptual.export.exporter import QUANTIZATIONS, Exporter
+from keras_perceptual.export import QUANTIZATIONS, Exporter
 from keras_perceptual.files import images
 
 
@@ -46,7 +46,7 @@ def main() -> None:
                 path, size, _ = exporter.tflite(quantize)
                 upscaler = Upscaler(path, histogram_match=False)
                 for each in arguments.sets:
-                    row = judge(upscaler.upscale, each, upscaler.scale, lpips)
+                    row = judge(upscaler.upscale, each, exporter.scale, lpips)
                     lost = exact.setdefault(each.name, row["psnr_y"]) - row["psnr_y"]
                     warning = f"loses {lost:.2f} dB" if lost > 0.1 else ""
                     print(

@@ -9,8 +9,8 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -18,7 +18,6 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from keras_perceptual.errors import OnnxError
-from keras_perceptual.models.loading import load_generator
 from keras_perceptual.system.quiet import quiet_stderr
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
 
@@ -41,11 +40,12 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
         What was taken, and its multiply-adds for the image.
     """
     with quiet_stderr():
+        from keras_perceptual import export as exporting
         from keras_perceptual import zoo
-        from keras_perceptual.export import exporter as exporting
         from keras_perceptual.export import onnx as onnx_file
         from keras_perceptual.files import images
         from keras_perceptual.models import generators
+        from keras_perceptual.models.loading import load_generator
 
         photographs = [images.read(path).pixels for path in images.list_images(SAMPLES)]
         if generator == "subpixel":
@@ -74,6 +74,8 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
 
 def open_keras(folder: Path, threads: int) -> Run:
     import tensorflow as tf
+
+    from keras_perceptual.models.loading import load_generator
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     model = load_generator(str(folder / "model.keras"))
@@ -128,16 +130,16 @@ def open_product(folder: Path, threads: int) -> Run:
 
 
 KERAS, LITERT, PRODUCT = "Keras graph", "LiteRT float32", "matrix product"
-RUNTIMES: dict[str, tuple[Any, ...]] = {
-    KERAS: (open_keras,),
-    "SavedModel": (open_saved_model,),
-    LITERT: (open_litert, "none"),
-    "LiteRT float16": (open_litert, "float16"),
-    "LiteRT dynamic": (open_litert, "dynamic"),
-    "LiteRT int8": (open_litert, "int8"),
-    "ONNX Runtime": (open_onnx_runtime,),
-    "OpenVINO": (open_openvino,),
-    PRODUCT: (open_product,),
+RUNTIMES: dict[str, tuple[Callable[..., Run], tuple[str, ...]]] = {
+    KERAS: (open_keras, ()),
+    "SavedModel": (open_saved_model, ()),
+    LITERT: (open_litert, ("none",)),
+    "LiteRT float16": (open_litert, ("float16",)),
+    "LiteRT dynamic": (open_litert, ("dynamic",)),
+    "LiteRT int8": (open_litert, ("int8",)),
+    "ONNX Runtime": (open_onnx_runtime, ()),
+    "OpenVINO": (open_openvino, ()),
+    PRODUCT: (open_product, ()),
 }
 
 
@@ -149,7 +151,7 @@ def measure(folder: Path, threads: int, rounds: int) -> dict[str, Timed]:
     lr = np.load(folder / "lr.npy")
     contenders = {
         name: Contender(open_runtime, (folder, threads, *arguments), lr)
-        for name, (open_runtime, *arguments) in RUNTIMES.items()
+        for name, (open_runtime, arguments) in RUNTIMES.items()
     }
     return take_turns(contenders, rounds)
 

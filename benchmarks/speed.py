@@ -21,18 +21,16 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from keras_perceptual import Upscaler, zoo
-from keras_perceptual.errors import EngineError, ImageError, LPIPSError, ZooError
+from keras_perceptual.errors import PerceptualError
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
 from keras_perceptual.files import images
-from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.resampling import imresize
 from keras_perceptual.system.quiet import quiet_stderr
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
 
 PHOTOGRAPH = ROOT / "data" / "samples" / "HR" / "chelsea.png"
 BASE = "x4-feature"
-ERRORS = (EngineError, KilledError, OSError, ValueError, ImageError, ZooError)
 
 Qualities = dict[str, dict[str, float]]  # by set, as `evaluation.benchmark` gives them
 
@@ -56,6 +54,7 @@ def count(names: list[str]) -> dict[str, Size]:
     """Counts parameters and multiply-adds of shipped models from their Keras files."""
     with quiet_stderr():
         from keras_perceptual.models import generators
+        from keras_perceptual.models.loading import load_generator
     side = 64  # LR pixels; the convolutions pad, so what a pixel takes is the same at any size
     sizes = {}
     for name in names:
@@ -77,16 +76,13 @@ def judge(
         weights: of LPIPS, if it is wanted.
 
     Raises:
-        ValueError: if the weights do not fit; ImageError or EngineError as for `infer.py`.
+        LPIPSError: if the weights do not fit; ImageError or EngineError as for `infer.py`.
     """
     lpips = None
     if weights:
         with quiet_stderr():
             from keras_perceptual.evaluation.lpips import LPIPS
-        try:
-            lpips = LPIPS(weights)
-        except LPIPSError as error:
-            raise ValueError(str(error)) from None  # of no type that the parent needs Keras for
+        lpips = LPIPS(weights)
     return {
         name: {
             folder.name: evaluation.judge(upscale, folder, scale_of(name), lpips) for folder in sets
@@ -218,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             qualities = {name: zoo.card(name)["numbers"] for name in arguments.models}
         timed = take_turns(contenders, arguments.rounds)
-    except ERRORS as error:
+    except (PerceptualError, KilledError, OSError, ValueError) as error:
         print(f"speed.py: {error}", file=sys.stderr)
         return 1
     if arguments.base not in timed:

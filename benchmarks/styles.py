@@ -84,8 +84,8 @@ def main() -> None:
             ("photographs", lambda pixels: pixels),
             (style, Stylizer(style).stylize),
         ):
-            rows = style_losses(paint, photographs, loss).values()
-            row = {term: np.mean([each[term] for each in rows]) for term in next(iter(rows))}
+            losses = style_losses(paint, photographs, loss).values()
+            row = {term: np.mean([each[term] for each in losses]) for term in next(iter(losses))}
             if not heading:
                 heading = ["", *row]
                 print(f"| {' | '.join(heading)} |\n|{' --- |' * len(heading)}")

@@ -133,8 +133,9 @@ def agreement(model: keras.Model, teacher: keras.Model, paths: list[Path], seed:
         total += float(((t - t.mean(axis=(0, 1, 2))) ** 2).sum())
         for name, pairs in losses.items():
             sr = distorted(hr, rng, name)[None]
-            pair = (teacher(sr)[LAYER], truth), (model(sr)[LAYER], features)
-            pairs.append(tuple(float(feature_reconstruction(a, b)) for a, b in pair))
+            taught = feature_reconstruction(teacher(sr)[LAYER], truth)
+            learnt = feature_reconstruction(model(sr)[LAYER], features)
+            pairs.append((float(taught), float(learnt)))
     every = np.log([pair for pairs in losses.values() for pair in pairs]).T
     return {
         "photographs": len(paths),

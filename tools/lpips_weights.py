@@ -63,7 +63,8 @@ def main() -> int:
             network = lpips.LPIPS(net="alex", version="0.1", verbose=False)
         out.parent.mkdir(parents=True, exist_ok=True)
         with images.atomic_path(out) as beside:
-            np.savez(beside, **convert(network.state_dict()))
+            # NumPy's types take every name for its own `allow_pickle`.
+            np.savez(beside, **convert(network.state_dict()))  # type: ignore[arg-type]
     except ImportError as error:
         return _fail(f"{error}; pip install lpips torch torchvision has it")
     # PyTorch raises nearly anything on a download that failed or a file that is broken.

@@ -22,7 +22,7 @@ from keras_perceptual import training, zoo
 from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.benchmark import middles, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
-from keras_perceptual.export.exporter import to_tflite
+from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler

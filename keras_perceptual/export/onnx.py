@@ -40,7 +40,7 @@ def to_onnx(generator: keras.Model) -> bytes:
     except ImportError as error:
         raise OnnxError(
             f"ONNX needs packages of its own: pip install onnx onnxruntime tf2onnx ({error})"
-        ) from None
+        ) from error
     if keras.backend.backend() != "tensorflow":
         raise OnnxError(
             f"ONNX files are made with KERAS_BACKEND=tensorflow, it is {keras.backend.backend()}"
@@ -54,7 +54,7 @@ def to_onnx(generator: keras.Model) -> bytes:
             generator.export(path, format="onnx", verbose=False, input_signature=[lr])
             model = onnx.load(path)
         except Exception as error:  # TensorFlow, tf2onnx and protobuf raise their own
-            raise OnnxError(f"cannot be converted to ONNX: {first_line(error)}") from None
+            raise OnnxError(f"cannot be converted to ONNX: {first_line(error)}") from error
     (given,), (returned,) = model.graph.input, model.graph.output
     for node in model.graph.node:
         node.output[:] = ["sr" if name == returned.name else name for name in node.output]

@@ -11,11 +11,42 @@ import numpy as np
 import tensorflow as tf
 
 from keras_perceptual.models.layers import HistogramMatching
-from keras_perceptual.models.normalization import given_statistics, recorded_statistics
+from keras_perceptual.models.normalization import (
+    InstanceNormalization,
+    given_statistics,
+    recorded_statistics,
+)
 from keras_perceptual.pixels.grain import headroom, waves
 from keras_perceptual.pixels.transparency import CELL, LEVELS
 
-__all__ = ["paint", "serve_bytes", "serving_default", "tile", "upscale"]
+__all__ = ["endpoints", "paint", "serve_bytes", "serving_default", "tile", "upscale"]
+
+
+def endpoints(
+    generator: keras.Model, histogram_match: bool, grain: float, shape: list
+) -> dict[str, tuple]:
+    """Returns the functions that every artefact has, by name, each with what it takes.
+
+    Args:
+        generator: a functional model from `lr` to `sr`, float32.
+        histogram_match: whether `serving_default` matches levels.
+        grain: that `serving_default` gives its input, in levels.
+        shape: of `lr`, None where it is dynamic.
+    """
+    lr = tf.TensorSpec(shape, tf.float32, "lr")
+    functions: dict[str, tuple] = {}
+    if len(generator.inputs) == 1:
+        serve = serving_default(generator, histogram_match, grain)
+        functions["serving_default"] = serve, tf.TensorSpec(shape, tf.uint8, "lr")
+        functions["upscale"] = upscale(generator), lr
+    norms = [each for each in generator.layers if isinstance(each, InstanceNormalization)]
+    if norms:
+        styles = [tf.TensorSpec([1, i.shape[1]], tf.float32, "style") for i in generator.inputs[1:]]
+        measured = 2 * sum(each.gamma.shape[1] for each in norms)
+        statistics = tf.TensorSpec([measured], tf.float32, "statistics")
+        functions["paint"] = paint(generator), lr, *styles
+        functions["tile"] = tile(generator), lr, *styles, statistics
+    return functions
 
 
 def upscale(generator: keras.Model) -> Callable[[Any], dict[str, Any]]:

@@ -61,11 +61,12 @@ def open_tflite(content: bytes) -> Signatures:
 def open_saved_model(folder: Path) -> Signatures:
     """Opens a SavedModel's folder."""
     loaded = tf.saved_model.load(str(folder))
-    functions = [loaded.signatures[name] for name in ("serving_default", "upscale")]
-    result = Signatures(*(lambda lr, f=f: f(lr=tf.constant(lr))["sr"].numpy() for f in functions))
-    # The signatures do not keep what they belong to alive.
-    object.__setattr__(result, "_loaded", loaded)
-    return result
+
+    def function(name: str) -> Callable[[np.ndarray], np.ndarray]:
+        # By way of `loaded`: a signature does not keep alive what it belongs to.
+        return lambda lr: loaded.signatures[name](lr=tf.constant(lr))["sr"].numpy()
+
+    return Signatures(function("serving_default"), function("upscale"))
 
 
 def compare(

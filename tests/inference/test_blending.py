@@ -42,7 +42,7 @@ def test_weights_by_hand():
 
 
 def test_another_architecture_is_refused(tmp_path):
-    from keras_perceptual.export import exporter as exporting
+    from keras_perceptual import export as exporting
 
     other = subpixel(4, channels=4, blocks=1)
     (tmp_path / "other.tflite").write_bytes(exporting.to_tflite(other))

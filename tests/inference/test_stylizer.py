@@ -21,7 +21,7 @@ from keras_perceptual.zoo import folder
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """A network of one style and one of three, as .keras, .tflite and SavedModel."""
-    from keras_perceptual.export import exporter as exporting
+    from keras_perceptual import export as exporting
 
     root = tmp_path_factory.mktemp("styles")
     keras.utils.set_random_seed(0)

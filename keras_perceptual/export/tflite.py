@@ -1,0 +1,91 @@
+"""LiteRT files, made of builtin operators only, that a phone can run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_perceptual.errors import ExportError, first_line
+from keras_perceptual.export import signatures
+from keras_perceptual.export.lowering import lowered
+from keras_perceptual.export.saved_model import save, write_errors
+
+__all__ = ["QUANTIZATIONS", "fitted", "to_tflite"]
+
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+
+
+def to_tflite(
+    generator: keras.Model,
+    histogram_match: bool = True,
+    grain: float = 0.0,
+    quantize: str = "none",
+    photographs: Iterable[np.ndarray] = (),
+    fixed_size: tuple[int, int] | None = None,
+) -> bytes:
+    """Converts a generator to a .tflite file of builtin operators.
+
+    Args:
+        generator: a functional model from `lr` to `sr`, float32.
+        histogram_match: whether `serving_default` matches levels.
+        grain: that `serving_default` gives its input, in levels.
+        quantize: `none`; `float16` weights; `dynamic`, 8-bit weights; or `int8`, weights and
+            activations in 8 bits, calibrated on `photographs`.
+        photographs: `[H, W, 3]` uint8 LR images, needed for `int8`.
+        fixed_size: LR (height, width) for delegates that want static shapes, of a batch of one;
+            by default batch, height and width are dynamic.
+
+    Returns:
+        The file's bytes. Its signatures share their weights: `serving_default` from `lr` uint8 to
+        `sr` uint8, and `upscale` from `lr` float32 to `sr` float32; for a style generator also
+        `paint` and `tile`, and these alone for one of several styles.
+
+    Raises:
+        ExportError: if an operator has no builtin, or `int8` has no photographs.
+        ValueError: for an unknown `quantize`.
+    """
+    if quantize not in QUANTIZATIONS:
+        raise ValueError(f"expected quantize of {QUANTIZATIONS}, received {quantize!r}")
+    photographs = list(photographs)
+    if quantize == "int8" and not photographs:
+        raise ExportError("int8 needs photographs to calibrate on")
+    shape = [1, *fixed_size, 3] if fixed_size else [None, None, None, 3]
+    generator = lowered(generator)
+    endpoints = signatures.endpoints(generator, histogram_match, grain, shape)
+    with write_errors("a temporary folder"), tempfile.TemporaryDirectory() as folder:
+        save(folder, generator, endpoints)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*endpoints])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if quantize != "none":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if quantize == "int8":
+            converter.representative_dataset = lambda: _calibration(photographs, fixed_size)
+        try:
+            return converter.convert()
+        except Exception as error:  # the converter raises its own, RuntimeError among them
+            raise ExportError(f"cannot be converted: {first_line(error)}") from error
+
+
+def _calibration(
+    photographs: list[np.ndarray], fixed_size: tuple[int, int] | None
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    for lr in fitted(photographs, fixed_size):
+        yield "upscale", {"lr": lr[None].astype(np.float32)}
+        yield "serving_default", {"lr": lr[None]}
+
+
+def fitted(photographs: list[np.ndarray], fixed_size: tuple[int, int] | None) -> list[np.ndarray]:
+    """Cuts photographs to a size, repeating those that are too small."""
+    if not fixed_size:
+        return photographs
+    height, width = fixed_size
+    return [
+        np.tile(lr, (-(-height // lr.shape[0]), -(-width // lr.shape[1]), 1))[:height, :width]
+        for lr in photographs
+    ]

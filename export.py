@@ -2,7 +2,7 @@
 
 import sys
 
-from keras_perceptual.cli.export import main
+from keras_perceptual.cli.main import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("export"))

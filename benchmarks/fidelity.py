@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from keras_perceptual import Upscaler, zoo
 from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.lpips import LPIPS
-from keras_perceptual.files import images
+from keras_perceptual.system.atomic import atomic_path
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -65,7 +65,7 @@ def main() -> None:
     panels[0].set_ylabel("LPIPS")
     panels[0].legend()
     if arguments.out:
-        with images.atomic_path(arguments.out) as beside:
+        with atomic_path(arguments.out) as beside:
             figure.savefig(beside)
 
 

@@ -31,6 +31,7 @@ from keras_perceptual import training, zoo
 from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.losses.perceptual import PerceptualLoss
+from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.training.recipe import Recipe
 
 PAPERS = (100, 300, 500)  # iterations that the paper counts
@@ -129,7 +130,7 @@ def main() -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     if arguments.out:
-        with images.atomic_path(arguments.out) as beside:
+        with atomic_path(arguments.out) as beside:
             figure.savefig(beside)
 
     print(f"\n{np.mean(reached):.0f} evaluations in the mean reach the network's loss.\n")

@@ -46,7 +46,7 @@ def main() -> None:
                 path, size, _ = exporter.tflite(quantize)
                 upscaler = Upscaler(path, histogram_match=False)
                 for each in arguments.sets:
-                    row = judge(upscaler.upscale, each, exporter.scale, lpips)
+                    row = judge(upscaler.upscale, each, exporter.descriptor.scale, lpips)
                     lost = exact.setdefault(each.name, row["psnr_y"]) - row["psnr_y"]
                     warning = f"loses {lost:.2f} dB" if lost > 0.1 else ""
                     print(

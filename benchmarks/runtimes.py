@@ -52,7 +52,7 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
             about = "x4-feature" if "x4-feature" in zoo.names() else "x4-pixel"
             model = load_generator(about)
         else:
-            about, model = "fresh weights, x4", generators.build(generator)
+            about, model = "fresh weights, x4", generators.GENERATORS[generator]()
         model.save(folder / "model.keras")
         exporting.save_serving(model, 4, folder / "saved_model")
         for quantize in exporting.QUANTIZATIONS:

@@ -28,6 +28,7 @@ from keras_perceptual.files import images
 from keras_perceptual.losses import vgg as loss_network
 from keras_perceptual.losses.terms import feature_reconstruction
 from keras_perceptual.pixels.resampling import crop_to_multiple, gaussian_blur, imresize, to_uint8
+from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.training.dataset import Patches, split
 
 LAYER = "block2_conv2"
@@ -224,9 +225,9 @@ def main() -> None:
         f"--patch-size {arguments.patch_size} --learning-rate {arguments.learning_rate}",
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
-    with images.atomic_path(arguments.out / "model.keras") as beside:
+    with atomic_path(arguments.out / "model.keras") as beside:
         model.save(beside)
-    with images.atomic_path(arguments.out / "card.json") as beside:
+    with atomic_path(arguments.out / "card.json") as beside:
         beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     print(json.dumps(card, indent=2))
 

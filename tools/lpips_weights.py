@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from keras_perceptual.files import images
+from keras_perceptual.system.atomic import atomic_path
 
 # AlexNet's convolutions, by lpips's slice and torchvision's index in it.
 CONVOLUTIONS = "slice1.0", "slice2.3", "slice3.6", "slice4.8", "slice5.10"
@@ -62,7 +62,7 @@ def main() -> int:
             warnings.simplefilter("ignore")  # lpips calls torchvision in its older way
             network = lpips.LPIPS(net="alex", version="0.1", verbose=False)
         out.parent.mkdir(parents=True, exist_ok=True)
-        with images.atomic_path(out) as beside:
+        with atomic_path(out) as beside:
             # NumPy's types take every name for its own `allow_pickle`.
             np.savez(beside, **convert(network.state_dict()))  # type: ignore[arg-type]
     except ImportError as error:

@@ -1,8 +1,8 @@
 """Makes a run of train.py a shipped model: python tools/ship.py RUN NAME --sets DIR... --lpips FILE
 or, for styles, RUN NAME --photographs DIR --vgg-weights FILE
 
-Writes keras_perceptual/zoo/weights/NAME with model.keras, model.tflite and card.json, whose numbers
-are measured on the .tflite file as it ships.
+Writes model.tflite and card.json to keras_perceptual/zoo/weights/NAME, and NAME.keras to
+checkpoints/. The card's numbers are measured on the .tflite file as it ships.
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ import shutil
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+CHECKPOINTS = ROOT / "checkpoints" / "keras_perceptual_checkpoints"
 
-from keras_perceptual import training, zoo
+from keras_perceptual import zoo
 from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.benchmark import middles, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.export.tflite import to_tflite
-from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
-from keras_perceptual.models.loading import load_generator
+from keras_perceptual.models.loading import load_file
 from keras_perceptual.pixels.grain import GRAIN
+from keras_perceptual.system.atomic import atomic_path
+from keras_perceptual.training.prepare import Sources, build_loss
 from keras_perceptual.training.recipe import Recipe
 from keras_perceptual.training.recipes import get_recipe
+from keras_perceptual.zoo.descriptor import ModelDescriptor, embed, read
 
 
 def main() -> None:
@@ -51,19 +55,26 @@ def main() -> None:
     stages = _stages(arguments.run, run, arguments.name)
     folder = ROOT / "keras_perceptual" / "zoo" / "weights" / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
-    with images.atomic_path(folder / "model.keras") as beside:
+    about = Recipe(**run["recipe"]).descriptor(_sources(run).style_names)
+    checkpoint = CHECKPOINTS / f"{arguments.name}.keras"
+    with atomic_path(checkpoint) as beside:
         shutil.copyfile(arguments.run / "model.keras", beside)
-    styles = run["sources"].get("styles", ())
-    with images.atomic_path(folder / "model.tflite") as beside:
-        generator = load_generator(str(folder / "model.keras"))
+        if read(beside) is None:  # of a run made before there were any
+            embed(beside, about)
+    generator = load_file(checkpoint)
+    tflite = folder / "model.tflite"
+    with atomic_path(tflite) as beside:
         # Strokes do not show float16.
-        grain, quantize = (GRAIN, "float16") if styles else (0.0, "none")
-        beside.write_bytes(to_tflite(generator, not styles, grain, quantize))
+        grain, quantize = (GRAIN, "float16") if about.styles else (0.0, "none")
+        beside.write_bytes(to_tflite(generator, not about.styles, grain, quantize))
+        embed(beside, about)
 
     recipe = run["recipe"]
-    measured = _styles(arguments, folder, run) if styles else _scores(arguments, folder, recipe)
+    judged = _styles if about.styles else _scores
+    measured = judged(arguments, tflite, run, about)
     card = {
         "name": arguments.name,
+        "descriptor": about.to_dict(),
         "parameters": run["parameters"],
         **measured,
         "recipe": {**recipe, "start": _started(recipe["start"], arguments.name)},
@@ -72,45 +83,48 @@ def main() -> None:
         "steps": sum(stage["steps"] for stage in stages),
         "seconds": round(sum(stage["seconds"] for stage in stages), 1),
         "versions": run["versions"],
-        "sha256": {file: sha256(folder / file) for file in ("model.keras", "model.tflite")},
+        "sha256": {"model.keras": sha256(checkpoint), "model.tflite": sha256(tflite)},
         "date": date.today().isoformat(),
         "command": " && ".join(stage["command"] for stage in stages),
     }
-    with images.atomic_path(folder / "card.json") as beside:
+    with atomic_path(folder / "card.json") as beside:
         beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     print(json.dumps(measured, indent=2))
 
 
-def _scores(arguments: argparse.Namespace, folder: Path, recipe: dict) -> dict:
+def _scores(
+    arguments: argparse.Namespace, model: Path, run: dict, about: ModelDescriptor
+) -> dict[str, Any]:
     """Returns what the card of a model that enlarges says of it."""
-    scale = recipe["scale"]
     lpips = LPIPS(arguments.lpips) if arguments.lpips else None
-    plain, matched = (
-        Upscaler(folder / "model.tflite", histogram_match=match).upscale for match in (False, True)
-    )
+    plain, matched = (Upscaler(model, histogram_match=match).upscale for match in (False, True))
     return {
-        "scale": scale,
-        "numbers": {s.name: judge(plain, s, scale, lpips) for s in arguments.sets},
-        "numbers_histogram_matched": {
-            s.name: judge(matched, s, scale, lpips) for s in arguments.sets
-        },
+        key: {each.name: judge(upscale, each, about.scale, lpips) for each in arguments.sets}
+        for key, upscale in (("numbers", plain), ("numbers_histogram_matched", matched))
     }
 
 
-def _styles(arguments: argparse.Namespace, folder: Path, run: dict) -> dict:
+def _styles(
+    arguments: argparse.Namespace, model: Path, run: dict, about: ModelDescriptor
+) -> dict[str, Any]:
     """Returns what the card of a model that paints says of its styles."""
-    paintings = run["sources"]["styles"]
-    sources = training.Sources("", "vgg16", arguments.vgg_weights, styles=tuple(paintings))
-    loss = training.build_loss(Recipe(**run["recipe"]), sources)
+    paintings = _sources(run).styles
+    sources = Sources("", "vgg16", arguments.vgg_weights, styles=paintings)
+    loss = build_loss(Recipe(**run["recipe"]), sources)
     photographs = middles(arguments.photographs)
     styles = {}
-    for number, painting in enumerate(map(Path, paintings)):
-        stylize = Stylizer(f"{folder / 'model.tflite'}#{number + 1}").stylize
-        styles[painting.stem.replace("_", "-")] = {
-            "painting": painting.name,
+    for number, (style, painting) in enumerate(zip(about.styles, paintings, strict=True)):
+        stylize = Stylizer(f"{model}#{number + 1}").stylize
+        styles[style] = {
+            "painting": Path(painting).name,
             "losses": style_losses(stylize, photographs, loss, number),
         }
     return {"styles": styles}
+
+
+def _sources(run: dict) -> Sources:
+    stored = run["sources"]
+    return Sources(**{**stored, "styles": tuple(stored.get("styles", ()))})
 
 
 def _read(run: Path) -> dict:

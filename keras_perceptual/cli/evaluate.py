@@ -25,6 +25,7 @@ from keras_perceptual.evaluation.metrics import LPIPS_VARIABLE
 from keras_perceptual.files import images
 from keras_perceptual.inference.engines import ENGINES
 from keras_perceptual.inference.upscaler import Upscaler
+from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.system.quiet import quiet_stderr
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _judge(
         "means": means,
         "images": rows,
     }
-    with images.atomic_path(out / "results.json") as beside:
+    with atomic_path(out / "results.json") as beside:
         beside.write_text(json.dumps(_finite(about), indent=2) + "\n", "utf-8")
     return means
 

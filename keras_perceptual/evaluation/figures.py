@@ -12,6 +12,7 @@ from keras_perceptual.files import images
 from keras_perceptual.files.source import open_source
 from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
+from keras_perceptual.system.atomic import atomic_path
 
 __all__ = ["Crops", "before_after", "curves", "perception_distortion", "sheet"]
 
@@ -103,7 +104,7 @@ def curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
         axes.plot([r["step"] for r in history], [r.get(name, np.nan) for r in history], ".-")
         axes.set(title=name, xlabel="step")
         axes.grid(alpha=0.3)
-    with images.atomic_path(path) as beside:
+    with atomic_path(path) as beside:
         figure.savefig(beside)
 
 
@@ -198,5 +199,5 @@ def perception_distortion(
         axes.set(title=name, xlabel="PSNR on luma, dB (more is better)")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("LPIPS (less is better)")
-    with images.atomic_path(path) as beside:
+    with atomic_path(path) as beside:
         figure.savefig(beside)

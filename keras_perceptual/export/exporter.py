@@ -16,6 +16,7 @@ from keras_perceptual.export.tflite import fitted, to_tflite
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.system.atomic import atomic_path
+from keras_perceptual.zoo.descriptor import ModelDescriptor, embed
 
 __all__ = ["Exported", "Exporter"]
 
@@ -53,17 +54,14 @@ class Exporter:
         if not photographs:
             raise ExportError("expected photographs to compare with, found none")
         self.generator = load_generator(model)
-        if len(self.generator.inputs) > 1:
-            styles = self.generator.inputs[1].shape[1]
+        self.descriptor: ModelDescriptor = self.generator.descriptor
+        styles = len(self.descriptor.styles)
+        if styles > 1:
             raise ExportError(f"{model}: has several styles; choose one of #1 to #{styles}")
-        shape = self.generator.compute_output_shape((1, 8, 8, 3))
-        if shape != (1, shape[1], shape[1], 3) or shape[1] % 8:
-            raise ExportError(f"{model}: expected a generator of RGB images, received {shape}")
-        self.scale = shape[1] // 8
         self.name = zoo.short_name(model)
         self.out, self.photographs = out, photographs
-        self.histogram_match = histogram_match and self.scale > 1
-        self.grain = 0.0 if self.scale > 1 else GRAIN
+        self.histogram_match = histogram_match and not styles
+        self.grain = GRAIN if styles else 0.0
 
     def saved_model(self, pixel_limit: int = 4_000_000) -> Exported:
         """Writes the next version of `out/<model>/`, as `save_serving` does.
@@ -76,11 +74,12 @@ class Exporter:
             write_serving(
                 version.path,
                 self.generator,
-                self.scale,
+                self.descriptor.scale,
                 self.histogram_match,
                 self.grain,
                 pixel_limit,
             )
+            embed(version.path, self.descriptor)
             artefact = verification.open_saved_model(version.path)
             agreement = self._checked(artefact, self.photographs)
         size = sum(file.stat().st_size for file in version.path.rglob("*") if file.is_file())
@@ -107,7 +106,7 @@ class Exporter:
         suffix = "" if quantize == "none" else f"-{quantize}"
         if fixed_size:
             suffix += f"-{fixed_size[0]}x{fixed_size[1]}"
-        return self._written(f"{self.name}{suffix}.tflite", content, agreement)
+        return self._written(f"{self.name}{suffix}.tflite", content, agreement, self.descriptor)
 
     def onnx(self) -> Exported:
         """Writes `out/<model>.onnx`, the bare generator: it never matches levels.
@@ -124,13 +123,21 @@ class Exporter:
         agreement = self._checked(artefact, self.photographs, bare=True)
         return self._written(f"{self.name}.onnx", content, agreement)
 
-    def _written(self, name: str, content: bytes, agreement: verification.Agreement) -> Exported:
+    def _written(
+        self,
+        name: str,
+        content: bytes,
+        agreement: verification.Agreement,
+        descriptor: ModelDescriptor | None = None,
+    ) -> Exported:
         path = self.out / name
         with write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as beside:
                 beside.write_bytes(content)
-        return Exported(path, len(content), agreement)
+                if descriptor:
+                    embed(beside, descriptor)
+        return Exported(path, path.stat().st_size, agreement)
 
     def _checked(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import warnings
@@ -12,6 +13,7 @@ import numpy as np
 
 from keras_perceptual.errors import OnnxError, first_line
 from keras_perceptual.export.verification import Signatures
+from keras_perceptual.models.describing import describe
 from keras_perceptual.pixels.resampling import to_uint8
 
 __all__ = ["open_onnx", "to_onnx"]
@@ -65,6 +67,8 @@ def to_onnx(generator: keras.Model) -> bytes:
             dimension.dim_param = axis if axis == "batch" else prefix + axis
     # Shapes between the two, under names that no longer mean anything.
     del model.graph.value_info[:]
+    about = describe(generator).descriptor.to_dict()
+    model.metadata_props.add(key="keras_perceptual", value=json.dumps(about))
     onnx.checker.check_model(model)
     return model.SerializeToString()
 

@@ -15,12 +15,9 @@ from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.sink import EIGHT_BITS, Sink
 from keras_perceptual.files.source import open_source
 from keras_perceptual.pixels.rows import cropped
-from keras_perceptual.system.atomic import atomic_path
 
 __all__ = [
-    "ImageError",
     "Picture",
-    "atomic_path",
     "list_images",
     "middle",
     "read",

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers
 
+from keras_perceptual.models.describing import describe
 from keras_perceptual.models.style import style
 from keras_perceptual.models.upscaling import johnson, srcnn, subpixel
+from keras_perceptual.zoo.descriptor import ModelDescriptor
 
 __all__ = ["GENERATORS", "build", "multiply_adds"]
 
@@ -26,22 +29,29 @@ GENERATORS: dict[str, Callable[..., keras.Model]] = {
 }
 
 
-def build(generator: str, **config: int) -> keras.Model:
-    """Builds a generator by its name.
+def build(descriptor: ModelDescriptor) -> keras.Model:
+    """Builds what a descriptor says, with random weights.
 
     Args:
-        generator: a key of `GENERATORS`.
-        **config: the builder's own arguments.
+        descriptor: its generator is a key of `GENERATORS`; what it leaves open is the builder's.
 
     Returns:
-        The functional model.
+        The functional model, with its `descriptor`.
 
     Raises:
-        ValueError: if there is no such generator.
+        ValueError: if there is no such generator, or it has no such scale.
     """
-    if generator not in GENERATORS:
-        raise ValueError(f"expected a generator of {sorted(GENERATORS)}, received {generator!r}")
-    return GENERATORS[generator](**config)
+    if descriptor.generator not in GENERATORS:
+        raise ValueError(
+            f"expected a generator of {sorted(GENERATORS)}, received {descriptor.generator!r}"
+        )
+    config: dict[str, Any] = {name: getattr(descriptor, name) for name in ("channels", "blocks")}
+    if descriptor.task == "style":
+        config["styles"] = len(descriptor.styles)
+        config["normalization"] = descriptor.normalization
+    given = {name: value for name, value in config.items() if value}
+    model = GENERATORS[descriptor.generator](descriptor.scale, **given)
+    return describe(model, descriptor)
 
 
 def multiply_adds(generator: keras.Model, height: int, width: int) -> int:

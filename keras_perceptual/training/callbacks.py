@@ -8,6 +8,7 @@ import keras
 from tqdm.auto import tqdm
 
 from keras_perceptual.errors import TrainingError
+from keras_perceptual.models.loading import save_generator
 from keras_perceptual.system.atomic import atomic_path
 
 __all__ = ["Averaging", "Checkpoint", "Guard", "Progress", "no_number"]
@@ -108,6 +109,6 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         with atomic_path(self.path) as beside:
-            self.result.save(beside)
+            save_generator(self.result, beside)
         with atomic_path(self.checkpoint) as beside:
             self.model.save_weights(beside)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -55,6 +54,11 @@ class Sources:
     styles: tuple[str, ...] = ()
     samples: str | None = None
 
+    @property
+    def style_names(self) -> tuple[str, ...]:
+        """What the styles are called: `starry-night` of paintings/starry_night.jpg."""
+        return tuple(Path(style).stem.replace("_", "-") for style in self.styles)
+
 
 @contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
@@ -92,21 +96,11 @@ def build_patches(recipe: Recipe, paths: list[Path], workers: int) -> Patches:
 
 def build_generator(recipe: Recipe, sources: Sources) -> keras.Model:
     """Builds a recipe's generator, of random weights."""
-    styled, styles = recipe.generator == "style", len(sources.styles)
-    if styles and not styled:
+    if sources.styles and recipe.task != "style":
         raise TrainingError(f"{recipe.name}: takes no style image; --recipe style does")
-    if styled and not styles:
+    if recipe.task == "style" and not sources.styles:
         raise TrainingError(f"{recipe.name}: expected a style image: --style painting.jpg")
-    own: dict[str, Any] = {}
-    if styled:
-        own = {"styles": styles, "normalization": recipe.normalization}
-    return generators.build(
-        recipe.generator,
-        scale=recipe.scale,
-        channels=recipe.channels,
-        blocks=recipe.blocks,
-        **own,
-    )
+    return generators.build(recipe.descriptor(sources.style_names))
 
 
 def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:

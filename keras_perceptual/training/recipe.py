@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from keras_perceptual.training.degradations import Damage
+from keras_perceptual.zoo.descriptor import ModelDescriptor
 
 __all__ = ["Recipe"]
 
@@ -122,6 +123,27 @@ class Recipe:
     def damages(self) -> Damage | None:
         """What happens to LR patches, if they are not clean."""
         return Damage(**self.damage) if self.damage else None
+
+    @property
+    def task(self) -> str:
+        """What its model is for: `upscale` or `style`."""
+        return "style" if self.generator == "style" else "upscale"
+
+    def descriptor(self, styles: Sequence[str] = ()) -> ModelDescriptor:
+        """Returns what its model is.
+
+        Args:
+            styles: names of the styles that it paints, for a style generator.
+        """
+        return ModelDescriptor(
+            self.task,
+            self.scale,
+            tuple(styles),
+            self.generator,
+            self.channels,
+            self.blocks,
+            self.normalization if self.task == "style" else "",
+        )
 
     def to_dict(self) -> dict:
         """Returns the fields as a dict that JSON takes."""

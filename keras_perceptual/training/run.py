@@ -165,9 +165,8 @@ class _Run:
             return Validation(
                 self.validation, self.result, recipe.scale, recipe.blur, recipe.damages, *files
             )
-        names = [Path(style).stem for style in self.sources.styles]
         loss = self.trainer.perceptual_loss
-        return StyleValidation(self.validation, self.result, loss, names, recipe.grain, *files)
+        return StyleValidation(self.validation, self.result, loss, recipe.grain, *files)
 
     def _loss_network(self) -> dict | None:
         """Returns what recipe.json says of the loss network, if there is one."""

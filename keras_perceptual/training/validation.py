@@ -105,7 +105,6 @@ class StyleValidation(keras.callbacks.Callback):
         paths: photographs that are not trained on; the middle of each is used.
         result: the generator to validate, as `Averaging` filled it.
         loss: what is minimised.
-        names: of the styles, in their order.
         grain: that photographs get, in levels.
         out: the run's folder.
         checkpoint: the last good one, for the message when an output is no number.
@@ -119,26 +118,26 @@ class StyleValidation(keras.callbacks.Callback):
         paths: list[Path],
         result: keras.Model,
         loss: PerceptualLoss,
-        names: list[str],
         grain: float,
         out: Path,
         checkpoint: Path,
     ) -> None:
         super().__init__()
-        self.result, self.loss, self.names = result, loss, names
+        self.result, self.loss = result, loss
         self.samples, self.checkpoint = out / "samples", checkpoint
         self.photographs = list(_middles(paths, self.SIDE))
         self.grained = [grained(each, grain) for each in self.photographs]
 
     def on_epoch_end(self, epoch, logs=None):
+        names = self.result.descriptor.styles
         losses: list[float] = []
         rows: list[list[tuple[str, np.ndarray]]] = []
         for photograph, seen in zip(self.photographs, self.grained, strict=True):
             hr, lr = (each[None].astype(np.float32) for each in (photograph, seen))
             row = [("photograph", photograph)]
-            for i, name in enumerate(self.names):
-                style = np.eye(len(self.names), dtype=np.float32)[i : i + 1]
-                sr = self.result([lr, style] if len(self.names) > 1 else lr, training=False)
+            for i, name in enumerate(names):
+                style = np.eye(len(names), dtype=np.float32)[i : i + 1]
+                sr = self.result([lr, style] if len(names) > 1 else lr, training=False)
                 losses.append(float(self.loss.total(self.loss(hr, sr, style))))
                 if not math.isfinite(losses[-1]):
                     raise no_number("an output", self.model.step, self.checkpoint)

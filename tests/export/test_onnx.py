@@ -13,8 +13,8 @@ from keras_perceptual.export import onnx as onnx_file
 from keras_perceptual.export import verification
 from keras_perceptual.export.exporter import Exporter
 from keras_perceptual.files import images
-from keras_perceptual.models import generators
 from keras_perceptual.models.loading import load_generator
+from keras_perceptual.models.upscaling import johnson
 from keras_perceptual.pixels.resampling import to_uint8
 from tests.conftest import SAMPLES
 
@@ -52,7 +52,7 @@ def test_any_batch_and_size_gives_the_pixels_of_keras(exported, rng, size):
 
 
 def test_johnson_too(exported, rng):
-    generator = generators.build("johnson", channels=8, blocks=1)
+    generator = johnson(channels=8, blocks=1)
     upscale = onnx_file.open_onnx(onnx_file.to_onnx(generator)).upscale
     for size in SIZES:
         lr = rng.integers(0, 256, (1, *size, 3)).astype(np.float32)

@@ -6,10 +6,12 @@ import pytest
 import tensorflow as tf
 
 from keras_perceptual.models import generators
+from keras_perceptual.models.describing import describe
 from keras_perceptual.models.style import in_style, style
 from keras_perceptual.models.upscaling import johnson, srcnn, subpixel
 from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
+from keras_perceptual.zoo.descriptor import ModelDescriptor
 
 SMALL = {
     "johnson": {"channels": 8, "blocks": 2},
@@ -23,7 +25,7 @@ CASES = [(name, scale) for name in SMALL for scale in (2, 4, 8)] + [("style", 1)
 def generator(request):
     name, scale = request.param
     keras.utils.set_random_seed(0)
-    return generators.build(name, scale=scale, **SMALL.get(name, {"channels": 4})), scale
+    return generators.GENERATORS[name](scale, **SMALL.get(name, {"channels": 4})), scale
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 13), (24, 16)])
@@ -97,7 +99,7 @@ def test_every_layer_has_a_name_of_its_own(generator):
     ],
 )
 def test_parameter_counts(name, config, count):
-    assert generators.build(name, **config).count_params() == count
+    assert generators.GENERATORS[name](**config).count_params() == count
 
 
 def test_subpixel_of_zeros_repeats_its_input(rng):
@@ -114,9 +116,25 @@ def test_johnson_stays_in_range(rng):
     assert sr.max() <= 255
 
 
+@pytest.mark.parametrize(
+    "descriptor",
+    [
+        ModelDescriptor("upscale", 2, generator="johnson", channels=4, blocks=1),
+        ModelDescriptor("upscale", 3, generator="subpixel"),
+        ModelDescriptor("style", 1, ("a", "b"), "style", 4, 1, "instance"),
+    ],
+)
+def test_a_descriptor_is_built_and_kept(descriptor):
+    model = generators.build(descriptor)
+    assert model.descriptor == descriptor
+    made_out = describe(keras.Model.from_config(model.get_config())).descriptor
+    assert (made_out.task, made_out.scale) == (descriptor.task, descriptor.scale)
+    assert len(made_out.styles) == len(descriptor.styles)
+
+
 def test_unknown_generator_and_scale():
     with pytest.raises(ValueError, match="received 'unet'"):
-        generators.build("unet")
+        generators.build(ModelDescriptor("upscale", 4, generator="unet"))
     with pytest.raises(ValueError, match="received 3"):
         johnson(3)
     with pytest.raises(ValueError, match="received 1"):
@@ -140,13 +158,13 @@ def test_srcnn_of_zeros_is_bicubic_and_changes_luma_only(rng):
 
 
 def test_multiply_adds_of_subpixel():
-    generator = generators.build("subpixel", channels=5, blocks=2)
+    generator = subpixel(channels=5, blocks=2)
     weights = 9 * (3 * 5 + 4 * 5 * 5 + 5 * 48)  # head, two blocks, tail: all at LR size
     assert generators.multiply_adds(generator, 6, 7) == weights * 6 * 7
 
 
 def test_multiply_adds_of_johnson():
-    generator = generators.build("johnson", channels=5, blocks=1)
+    generator = johnson(channels=5, blocks=1)
     head, block, up, tail = 81 * 3 * 5, 2 * 9 * 5 * 5, 9 * 5 * 5, 81 * 5 * 3
     # The transposed convolutions spread what they read: x1 and x2, not x2 and x4.
     expected = (head + block + up + 4 * up + 16 * tail) * 6 * 7

@@ -6,6 +6,7 @@ asked for; the rest is private.
 
 import lazy_loader
 
+__docformat__ = "google"
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,8 +2,8 @@
 
     python tools/distill_loss_network.py --data PHOTOGRAPHS --vgg-weights FILE
 
-writes model.keras and card.json to keras_perceptual/zoo/weights/loss-network. The card says how far
-the imitation agrees with VGG16 on photographs that it was not trained on.
+writes loss-network.keras to checkpoints/ and card.json to keras_perceptual/zoo/weights/. The card
+says how far the imitation agrees with VGG16 on photographs that it was not trained on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.training.dataset import Patches, split
 
 LAYER = "block2_conv2"
-OUT = Path(__file__).parents[1] / "keras_perceptual" / "zoo" / "weights" / "loss-network"
+ROOT = Path(__file__).parents[1]
+MODEL = ROOT / "checkpoints" / "keras_perceptual_checkpoints" / "loss-network.keras"
+CARD = ROOT / "keras_perceptual" / "zoo" / "weights" / "loss-network" / "card.json"
 
 
 def student() -> keras.Model:
@@ -174,7 +176,6 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--patch-size", type=int, default=96)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
 
     keras.utils.set_random_seed(0)
@@ -224,10 +225,9 @@ def main() -> None:
         f"--steps {arguments.steps} --batch-size {arguments.batch_size} "
         f"--patch-size {arguments.patch_size} --learning-rate {arguments.learning_rate}",
     }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(arguments.out / "model.keras") as beside:
+    with atomic_path(MODEL) as beside:
         model.save(beside)
-    with atomic_path(arguments.out / "card.json") as beside:
+    with atomic_path(CARD) as beside:
         beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     print(json.dumps(card, indent=2))
 

@@ -1,4 +1,4 @@
-"""What infer.py can be asked for: its command line."""
+"""What can be asked for when pictures are enlarged or painted: the options of infer.py."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from keras_perceptual.pixels.grain import GRAIN
 
 __all__ = ["STREAM", "named_weights", "parser"]
 
+_Group = argparse._ArgumentGroup
 STREAM = Path("-")  # stdin as an input, stdout as an output
 
 
@@ -80,6 +81,15 @@ def parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("inputs", nargs="*", type=Path, help="image files and folders of them")
     parser.add_argument("-o", "--output", type=Path, help="file, or folder, to write to")
+    _add_sizes(parser)
+    _add_models(parser.add_argument_group("model"))
+    _add_styles(parser.add_argument_group("style"))
+    _add_files(parser.add_argument_group("files"))
+    _add_machine(parser.add_argument_group("machine"))
+    return parser
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument(
         "--scale",
@@ -103,7 +113,8 @@ def parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--frames", action="store_true", help="all frames of animations")
 
-    models = parser.add_argument_group("model")
+
+def _add_models(models: _Group) -> None:
     models.add_argument(
         "--model", help="a shipped model (--list-models), or a .tflite or .keras file"
     )
@@ -123,7 +134,8 @@ def parser(prog: str) -> argparse.ArgumentParser:
     )
     models.add_argument("--list-models", action="store_true", help="show those that ship, and end")
 
-    styles = parser.add_argument_group("style")
+
+def _add_styles(styles: _Group) -> None:
     styles.add_argument(
         "--style",
         type=_style,
@@ -148,7 +160,8 @@ def parser(prog: str) -> argparse.ArgumentParser:
         help="noise to paint flat parts by (%(default)g)",
     )
 
-    files = parser.add_argument_group("files")
+
+def _add_files(files: _Group) -> None:
     files.add_argument("--recursive", action="store_true", help="folders inside folders too")
     files.add_argument("--skip-existing", action="store_true", help="leave outputs that are there")
     files.add_argument(
@@ -161,7 +174,8 @@ def parser(prog: str) -> argparse.ArgumentParser:
     files.add_argument("--report", type=Path, metavar="FILE", help="write what became of each file")
     files.add_argument("--compare", action="store_true", help="also write before/after figures")
 
-    machine = parser.add_argument_group("machine")
+
+def _add_machine(machine: _Group) -> None:
     machine.add_argument("--threads", type=_POSITIVE, help="processor cores of the network (all)")
     machine.add_argument(
         "--workers", type=_POSITIVE, default=3, help="files at a time (%(default)s)"
@@ -169,4 +183,3 @@ def parser(prog: str) -> argparse.ArgumentParser:
     machine.add_argument(
         "--memory", type=_bytes, metavar="BYTES", help="for tiles, such as 500M (half the free)"
     )
-    return parser

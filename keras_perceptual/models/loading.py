@@ -33,7 +33,7 @@ def load_file(path: Path) -> keras.Model:
 def save_generator(generator: keras.Model, path: Path) -> None:
     """Writes a generator to a `.keras` file, its descriptor inside."""
     generator.save(path)
-    embed(path, generator.descriptor)
+    embed(path, describe(generator).descriptor)
 
 
 def load_generator(name: str) -> keras.Model:

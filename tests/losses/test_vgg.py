@@ -155,10 +155,8 @@ def test_distilled_is_small_and_shaped_like_vgg16():
     assert list(features) == ["block2_conv2"]
     assert features["block2_conv2"].shape == (2, 10, 16, 128)
     assert not model.trainable_variables
-    folder = zoo.folder("loss-network")
-    assert (folder / "model.keras").stat().st_size < 1_000_000
-    card = json.loads((folder / "card.json").read_text())
-    assert card["sha256"] == loss_network.sha256(model)
+    assert zoo.checkpoint("loss-network").stat().st_size < 1_000_000
+    assert zoo.card("loss-network")["sha256"] == loss_network.sha256(model)
     assert _multiply_adds(model) * 4 < 3 * 64 * 9 + 64 * 64 * 9 + (64 + 128) * 128 * 9 / 4
 
 

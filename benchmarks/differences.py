@@ -106,8 +106,8 @@ def main() -> None:
             training.train(recipe, training.Sources(arguments.data), run)
         upscale = Upscaler(run / "model.keras", histogram_match=False).upscale
         cells = []
-        for blur in (0.0, 1.0):
-            row = mean(evaluate({"it": upscale}, arguments.set, 4, blur=blur)["it"])
+        for way in (None, training.DEGRADATIONS["blur-bicubic"]):
+            row = mean(evaluate({"it": upscale}, arguments.set, 4, degradation=way)["it"])
             cells.append(f"{row['psnr_y']:.2f} / {row['ssim_y']:.4f}")
         rows.append(f"| {name} | {' | '.join(cells)} |")
     print(f"| {arguments.steps} steps | LR as supplied | LR blurred first |\n| --- | --- | --- |")

@@ -27,11 +27,10 @@ from keras_perceptual.inference.engines import ENGINES
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.system.quiet import quiet_stderr
+from keras_perceptual.training.degradations import DEGRADATIONS
 
 if TYPE_CHECKING:
     from keras_perceptual.evaluation.lpips import LPIPS
-
-BLURS = {"bicubic": 0.0, "blur-bicubic": 1.0}  # standard deviation in HR pixels, the paper's
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
@@ -58,7 +57,20 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         help="sets: folders with HR/, and LRxSCALE/ where LR is not to be made from it",
     )
     parser.add_argument("--scale", type=int, default=4)
-    parser.add_argument("--degradation", default="bicubic", choices=BLURS)
+    lr = parser.add_mutually_exclusive_group()
+    lr.add_argument(
+        "--degradation",
+        default=argparse.SUPPRESS,
+        choices=DEGRADATIONS,
+        help="make LR of HR this way, instead of taking what is supplied",
+    )
+    lr.add_argument(
+        "--lr",
+        type=Path,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="take the LR images of each set from DIR/SET, instead of its LRxSCALE",
+    )
     parser.add_argument(
         "--histogram-match", action=argparse.BooleanOptionalAction, default=False, help="after SR"
     )
@@ -96,6 +108,7 @@ def _judge(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Judges the models on every set, prints and writes what came of it; returns the means."""
     scale, out = arguments.scale, arguments.out
+    degradation, lr = (getattr(arguments, name, None) for name in ("degradation", "lr"))
     models = {
         "bicubic": evaluation.bicubic(scale),
         **{name: upscaler.upscale for name, upscaler in upscalers.items()},
@@ -114,7 +127,8 @@ def _judge(
                 models,
                 folder,
                 scale,
-                blur=BLURS[arguments.degradation],
+                degradation=DEGRADATIONS[degradation] if degradation else None,
+                given=lr and lr / name,
                 lpips=lpips,
                 rgb=arguments.rgb,
                 seen=seen,
@@ -125,7 +139,7 @@ def _judge(
     about = {
         "versions": _versions(),
         "scale": scale,
-        "degradation": arguments.degradation,
+        "degradation": lr.name if lr else degradation or "supplied, or bicubic",
         "histogram_match": arguments.histogram_match,
         "fidelity": arguments.fidelity,
         "lpips_sha256": arguments.lpips and evaluation.sha256(arguments.lpips),

@@ -44,6 +44,7 @@ METRICS = {
 Upscale = Callable[[np.ndarray], np.ndarray]
 Distance = Callable[[np.ndarray, np.ndarray], float]
 Scores = dict[str, float]
+Degradation = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
 def bicubic(scale: int) -> Upscale:
@@ -52,36 +53,47 @@ def bicubic(scale: int) -> Upscale:
 
 
 def pairs(
-    folder: Path, scale: int, blur: float = 0.0
+    folder: Path, scale: int, degradation: Degradation | None = None, given: Path | None = None
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yields (name, lr, hr), uint8, from `folder/HR`, and `folder/LRxSCALE` where that exists.
+    """Yields (name, lr, hr), uint8, from `folder/HR` and the LR images that are supplied.
 
     Args:
         folder: a benchmark set.
         scale: HR size over LR size. HR is cut to a multiple of it at the bottom and right.
-        blur: standard deviation in HR pixels of a blur before the reduction; with it LR is
-            always made by `degrade`, as it is where no file is supplied.
+        degradation: what makes LR of HR, from a seed of the image's name. Without one LR is what
+            is supplied, and where no file is, the bicubic reduction.
+        given: folder of the supplied LR images; by default `folder/LRxSCALE`.
 
     Raises:
-        ImageError: if `folder/HR` has no image, one cannot be read, or one of `LRxSCALE` has
+        ImageError: if `folder/HR` has no image, one cannot be read, or one that is supplied has
             another size than its HR image asks for.
     """
     paths = images.list_images(folder / "HR")
     if not paths:
         raise ImageError(f"{folder / 'HR'}: expected images, found none")
+    supplied = given or folder / f"LRx{scale}"
+    stored = {path.stem: path for path in images.list_images(supplied)} if supplied.exists() else {}
     for path in paths:
         hr = crop_to_multiple(images.read(path).pixels, scale)
-        stored = folder / f"LRx{scale}" / path.name
-        if blur or not stored.exists():
-            yield path.stem, degrade(hr, scale, blur), hr
-            continue
-        lr = images.read(stored).pixels
-        if tuple(side * scale for side in lr.shape[:2]) != hr.shape[:2]:
-            raise ImageError(
-                f"{stored}: expected {hr.shape[1] // scale}x{hr.shape[0] // scale} pixels, "
-                f"found {lr.shape[1]}x{lr.shape[0]}"
-            )
-        yield path.stem, lr, hr
+        if degradation:
+            rng = np.random.default_rng(list(path.stem.encode()))
+            yield path.stem, degradation(hr, scale, rng), hr
+        elif path.stem in stored:
+            yield path.stem, _fitting(stored[path.stem], hr, scale), hr
+        elif given:
+            raise ImageError(f"{given}: expected an image {path.stem}, found none")
+        else:
+            yield path.stem, degrade(hr, scale), hr
+
+
+def _fitting(path: Path, hr: np.ndarray, scale: int) -> np.ndarray:
+    lr = images.read(path).pixels
+    if tuple(side * scale for side in lr.shape[:2]) != hr.shape[:2]:
+        raise ImageError(
+            f"{path}: expected {hr.shape[1] // scale}x{hr.shape[0] // scale} pixels, "
+            f"found {lr.shape[1]}x{lr.shape[0]}"
+        )
+    return lr
 
 
 def score(
@@ -118,7 +130,8 @@ def evaluate(
     folder: Path,
     scale: int,
     *,
-    blur: float = 0.0,
+    degradation: Degradation | None = None,
+    given: Path | None = None,
     lpips: Distance | None = None,
     rgb: bool = False,
     seen: Callable[[str, np.ndarray, Mapping[str, np.ndarray], Mapping[str, Scores]], None]
@@ -130,7 +143,8 @@ def evaluate(
         upscalers: by name, each from `[H, W, 3]` uint8 to `[scale H, scale W, 3]` in 0..255.
         folder: the set, with `HR` inside.
         scale: HR size over LR size.
-        blur: as for `pairs`.
+        degradation: as for `pairs`.
+        given: as for `pairs`.
         lpips: as for `score`.
         rgb: as for `score`.
         seen: called after each image with its name, HR, and SR and numbers by upscaler.
@@ -139,7 +153,7 @@ def evaluate(
         For each upscaler, for each image, its numbers.
     """
     rows: dict[str, dict[str, Scores]] = {name: {} for name in upscalers}
-    for image, lr, hr in pairs(folder, scale, blur):
+    for image, lr, hr in pairs(folder, scale, degradation, given):
         results = {name: to_uint8(upscale(lr)) for name, upscale in upscalers.items()}
         for name, sr in results.items():
             rows[name][image] = score(sr, hr, scale, lpips, rgb)

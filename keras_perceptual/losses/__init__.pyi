@@ -1,6 +1,7 @@
 from .adversary import discriminator as discriminator
 from .adversary import relativistic as relativistic
 from .perceptual import PerceptualLoss as PerceptualLoss
+from .terms import chroma as chroma
 from .terms import feature_reconstruction as feature_reconstruction
 from .terms import gram_matrix as gram_matrix
 from .terms import palette as palette

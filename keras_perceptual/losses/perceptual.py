@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_perceptual.losses.terms import (
+    chroma,
     feature_reconstruction,
     gram_matrix,
     palette,
@@ -25,6 +26,7 @@ from keras_perceptual.losses.terms import (
 __all__ = ["PerceptualLoss", "check_names", "layer_of"]
 
 _PIXEL = {
+    "chroma": lambda hr, sr, scale: chroma(hr, sr),
     "pixel_absolute": lambda hr, sr, scale: pixel_absolute(hr, sr),
     "pixel_squared": lambda hr, sr, scale: pixel_squared(hr, sr),
     "phase_bias": phase_bias,
@@ -41,9 +43,9 @@ class PerceptualLoss:
 
     Args:
         weights: loss name to weight. Names are `pixel_absolute`, `pixel_squared`,
-            `total_variation`, `phase_bias`, `palette`, and `feature:LAYER` and `style:LAYER` for
-            any output of the loss network; `style:LAYER/K` and `palette/K` are of images reduced
-            by K, whose strokes are K times as large.
+            `chroma`, `total_variation`, `phase_bias`, `palette`, and `feature:LAYER` and
+            `style:LAYER` for any output of the loss network; `style:LAYER/K` and `palette/K` are of
+            images reduced by K, whose strokes are K times as large.
         scale: the generator's scale, for `phase_bias`.
         loss_network: a model from `[N, H, W, 3]` to a dict of features by layer name; needed
             only for `feature:` and `style:` losses.

@@ -92,3 +92,14 @@ def test_mixed_precision_is_summed_in_float32():
     hr = ops.zeros((1, 64, 64, 3), "bfloat16")
     sr = ops.cast(ops.full((1, 64, 64, 3), 200.0), "bfloat16")
     assert float(terms.pixel_squared(hr, sr)) == 40_000.0
+
+
+def test_chroma_sees_colours_that_change_slowly_and_no_brightness(rng):
+    hr = rng.uniform(50, 200, (1, 16, 16, 3)).astype(np.float32)
+    assert float(terms.chroma(hr, hr + 20)) < 1e-4
+    # A level of blue is half a level of Cb and -0.081312 of Cr.
+    blue = hr + np.array([0, 0, 1], np.float32)
+    assert float(terms.chroma(hr, blue)) == pytest.approx((0.5 + 0.081312) / 2, rel=1e-4)
+    # What cancels within 4x4 pixels is texture.
+    board = np.indices((16, 16)).sum(0)[..., None] % 2 * 2 - 1
+    assert float(terms.chroma(hr, hr + board * np.array([0, 0, 8], np.float32))) < 1e-4

@@ -1,4 +1,4 @@
-"""What goes wrong, in one line for people."""
+"""All exception classes, and messages of one line."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Job:
     target: Path
 
 
-# Does a job, reports the share done, and returns the (height, width) written, or None if there was
+# Does a job, reports the fraction done, and returns the (height, width) written, or None if there was
 # nothing to do.
 Work = Callable[[Job, Callable[[float], None]], tuple[int, int] | None]
 
@@ -64,7 +64,7 @@ def plan(
         output: file or folder to write to.
         suffix: of the names, such as `_x4`.
         recursive: whether to look in folders inside a folder.
-        failed: is told of each folder inside a folder that cannot be listed; without it that is
+        failed: called with a line for each inner folder that cannot be listed; without it that is
             an error.
 
     Returns:
@@ -132,7 +132,7 @@ def run(
         jobs: to do.
         work: does one.
         workers: threads.
-        progress: is told the share done of each job, from any thread.
+        progress: called with a job and the fraction of it that is done, from any thread.
 
     Yields:
         A result for each job as it ends. Closing the generator, or an exception thrown into it,

@@ -1,4 +1,4 @@
-"""What people are told: the models that ship, how far it is, what became of each file."""
+"""What is printed: the models that ship, progress, what became of each file."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def models() -> str:
 
 
 class Reporter:
-    """Tells how far the work is, and a line on each file as it ends.
+    """Shows progress, and prints a line on each file as it ends.
 
-    A bar shows the share done of a single file, or the files of many with their speed. To be used
+    A bar shows the progress of a single file, or the files of many with their speed. To be used
     in a `with` statement.
 
     Args:
@@ -73,13 +73,13 @@ class Reporter:
         tqdm.write(f"{self._prog}: {self._errors[-1]}", file=sys.stderr)
 
     def share(self, _: batch.Job, done: float) -> None:
-        """Is told the share done of a file, from any thread."""
+        """Moves the bar to the fraction of a file that is done; from any thread."""
         if not self._many:
             with self._lock:
                 self._bar.update(done - self._bar.n)
 
     def ended(self, result: batch.Result) -> None:
-        """Is told what became of a file."""
+        """Prints what became of a file."""
         self._results.append(result)
         target = "stdout" if result.job.target == STREAM else one_line(str(result.job.target))
         if result.error:
@@ -96,7 +96,7 @@ class Reporter:
             self._bar.update()
 
     def conclude(self, path: str | os.PathLike | None = None) -> int:
-        """Tells again what failed, of several files.
+        """Prints again what failed, of several files.
 
         Args:
             path: where to write what became of each file, as JSON; None writes nothing.

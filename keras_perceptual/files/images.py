@@ -121,7 +121,7 @@ def list_images(
     Args:
         folder: where to look.
         recursive: whether to look in folders inside it; links to folders are not followed.
-        failed: is told, in a line each, of folders inside it that cannot be listed.
+        failed: called with a line for each inner folder that cannot be listed.
 
     Returns:
         Paths that begin with `folder`.

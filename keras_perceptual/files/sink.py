@@ -1,4 +1,4 @@
-"""Rows of pixels to image files, whole or not at all."""
+"""Rows of pixels to image files, complete or not at all."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Directories of tags: what TIFF files and EXIF blocks, which are built alike, consist of.
+"""Directories of tags, which TIFF files and EXIF blocks consist of.
 
-Values are kept as the bytes they are, so that what nobody here understands passes unchanged.
+Values are kept as bytes, so that unknown tags pass unchanged.
 """
 
 from __future__ import annotations

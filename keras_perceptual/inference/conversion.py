@@ -56,7 +56,7 @@ class Conversion:
             source: the file to read, or its bytes.
             target: the file to write, in the format of its ending, or a binary stream, which gets
                 the format of the source.
-            progress: called with the share done, up to 1.
+            progress: called with the fraction that is done, 0 to 1.
 
         Returns:
             (height, width) of what was written.

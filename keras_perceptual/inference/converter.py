@@ -49,7 +49,7 @@ class Converter(ABC):
 
         Args:
             image: `[H, W, 3]` RGB, or `[H, W, 4]` with opacity, uint8 or uint16.
-            progress: called with the share done, up to 1, after each tile.
+            progress: called with the fraction that is done, 0 to 1, after each tile.
             size: (height, width) of the result in pixels, instead of `scale` times its own.
 
         Returns:

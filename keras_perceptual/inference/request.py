@@ -27,7 +27,7 @@ class Request:
         shape: its (height, width, channels).
         dtype: of its rows and those of the result.
         size: (height, width) of the result.
-        progress: called with the share done, up to 1.
+        progress: called with the fraction that is done, 0 to 1.
     """
 
     take: Take

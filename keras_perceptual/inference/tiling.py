@@ -20,7 +20,7 @@ from keras_perceptual.system import memory
 
 __all__ = ["Pass", "Tile", "default_budget"]
 
-MARGIN = 4  # mirrored LR pixels around an image, lest the generators' zero padding show
+MARGIN = 4  # mirrored LR pixels around an image: the zero padding of generators must not show
 SMALLEST = 32  # LR pixels a side of a tile, however little memory there is
 WHOLE = 128  # LR pixels a side up to which an image is never cut
 ALIGNED = 4  # tiles begin at multiples of it, as the strides of style generators need
@@ -30,7 +30,7 @@ LEAST_COST = 1500.0  # bytes a LR pixel, where memory that lay free hides what i
 
 
 def default_budget() -> int:
-    """Returns the bytes that tiles may take when nobody says: at most half of what is free."""
+    """Returns the default budget of tiles in bytes: half of the free memory, at most 1 GiB."""
     return min(2**30, memory.available() // 2)
 
 
@@ -100,7 +100,7 @@ class Pass:
     def _seen(self, side: int) -> int | None:
         """Returns how far a change in the middle of an image of a side is seen, and two more."""
         lr = np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)).astype(np.float32)
-        half = side // 64  # more of a larger image, lest the change is lost in it
+        half = side // 64  # more of a larger image, so that the change is seen
         middle = slice(side // 2 - half, side // 2 + half + 1)
         lr[:, middle, middle] = 0
         other = lr.copy()
@@ -174,7 +174,7 @@ class Pass:
             alpha: whether there is opacity; it is enlarged by bicubic interpolation.
             dtype: of the result, uint8 or uint16.
             budget: bytes of memory to use.
-            progress: called with the share done, up to 1, after each tile.
+            progress: called with the fraction that is done, 0 to 1, after each tile.
 
         Yields:
             SR rows, `[scale n, scale W, 3 or 4]`.

@@ -1,4 +1,4 @@
-"""What lies under transparency: colours that nobody saw take on those around them."""
+"""Colours of transparent pixels: hidden ones take on those around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine: files that are whole or not there, memory, quiet."""
+"""The machine: files that are complete or not there, memory, quiet libraries."""
 
 import lazy_loader
 

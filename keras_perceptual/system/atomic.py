@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whenever the program that writes them is killed."""
+"""Files that are complete or not there, also when the program that writes them is killed."""
 
 from __future__ import annotations
 

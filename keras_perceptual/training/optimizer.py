@@ -1,4 +1,4 @@
-"""Trainings that outlive a step whose gradient is no number."""
+"""An optimiser and a mean that pass over gradients and values that are not finite."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from keras_perceptual.system import memory
 
 __all__ = ["Pass", "Tile", "default_budget"]
 
-MARGIN = 4  # mirrored LR pixels around an image: the zero padding of generators must not show
+MARGIN = 4  # mirrored LR pixels around an image, so that zero padding inside it does not show
 SMALLEST = 32  # LR pixels a side of a tile, however little memory there is
 WHOLE = 128  # LR pixels a side up to which an image is never cut
 ALIGNED = 4  # tiles begin at multiples of it, as the strides of style generators need

@@ -24,8 +24,8 @@ class Job:
     target: Path
 
 
-# Does a job, reports the fraction done, and returns the (height, width) written, or None if there was
-# nothing to do.
+# Does a job, reports the fraction done, and returns the (height, width) written, or None if there
+# was nothing to do.
 Work = Callable[[Job, Callable[[float], None]], tuple[int, int] | None]
 
 

@@ -1,18 +1,31 @@
-"""What the tests of trainings share."""
+"""What the tests of trainings share: a few small photographs, random weights, tiny recipes."""
 
 from __future__ import annotations
+
+import csv
 
 import keras
 import numpy as np
 import pytest
 
-from keras_perceptual.training import Sources
+from keras_perceptual.files import images
+from keras_perceptual.training import Sources, callbacks, get_recipe
 from tests.conftest import SAMPLES
 
 
-@pytest.fixture
-def sources():
-    return Sources(str(SAMPLES / "HR"), "distilled")
+@pytest.fixture(scope="session")
+def photographs_folder(tmp_path_factory):
+    """Three small parts of photographs: two to train on, one to validate on."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for path in images.list_images(SAMPLES / "HR")[:3]:
+        part = images.middle(images.read(path).pixels, 72)
+        images.write(folder / f"{path.stem}.png", images.Picture(part))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sources(photographs_folder):
+    return Sources(str(photographs_folder), "distilled", workers=1)
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +40,34 @@ def vgg(tmp_path_factory):
     path = tmp_path_factory.mktemp("vgg") / "vgg.npz"
     np.savez(path, **arrays)
     return path
+
+
+def tiny(name="x4-pixel", **changes):
+    """Returns a recipe that takes next to no time."""
+    small = {
+        "channels": 4, "blocks": 1, "batch_size": 2, "patch_size": 32, "precision": "float32",
+        "warmup": 0, "start": "", "ema": 0.5, "epoch_steps": 2, "steps": 4,
+    }  # fmt: skip
+    return get_recipe(name, **{**small, **changes})
+
+
+def history(run):
+    """Returns the rows of a run's history.csv."""
+    with (run / "history.csv").open(newline="") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Returns a function that has trainings stopped, as by Ctrl+C, once a step is saved."""
+    save = callbacks.Checkpoint.on_epoch_end
+
+    def after(step):
+        def on_epoch_end(self, epoch, logs=None):
+            save(self, epoch, logs)
+            if self.model.step == step:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(callbacks.Checkpoint, "on_epoch_end", on_epoch_end)
+
+    return after

@@ -62,6 +62,16 @@ def photographs():
 
 
 @pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Path of a generator with next to no weights, where its pixels do not matter."""
+    from keras_perceptual.models.upscaling import subpixel
+
+    path = tmp_path_factory.mktemp("models") / "tiny.keras"
+    subpixel(4, channels=4, blocks=1).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def exported(tmp_path_factory, photographs):
     """One export of the default model in both formats."""
     from keras_perceptual.export.exporter import Exporter

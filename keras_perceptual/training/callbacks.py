@@ -57,7 +57,7 @@ def no_number(what: str, step: int, checkpoint: Path) -> TrainingError:
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar over the whole run with the latest loss and validation."""
+    """A bar over the whole run with the latest loss and validation; to be closed."""
 
     def __init__(self, done: int, steps: int) -> None:
         super().__init__()
@@ -70,7 +70,8 @@ class Progress(keras.callbacks.Callback):
         shown = {"loss": logs["loss"], **{k: v for k, v in logs.items() if k.startswith("val_")}}
         self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items()})
 
-    def on_train_end(self, logs=None):
+    def close(self) -> None:
+        """Leaves the bar as it is; also after an interrupt, lines printed next come below it."""
         self.bar.close()
 
 

@@ -7,6 +7,7 @@ import logging
 import math
 import platform
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import keras
@@ -139,22 +140,23 @@ class _Run:
         recipe, done, styles = self.recipe, self.trainer.step, len(self.sources.styles)
         history = History(self.out / "history.csv", keep=done)
         if done < recipe.steps:
-            self.trainer.fit(
-                with_styles(self.patches.batches(done), styles, recipe.seed, done),
-                steps_per_epoch=min(recipe.epoch_steps, recipe.steps),
-                initial_epoch=done // recipe.epoch_steps,
-                epochs=math.ceil(recipe.steps / recipe.epoch_steps),
-                shuffle=False,
-                verbose=0,
-                callbacks=[
-                    Averaging(self.result),
-                    Guard(recipe.steps, self.checkpoint),
-                    Progress(done, recipe.steps),
-                    self._validation(),
-                    history,
-                    Checkpoint(self.checkpoint, self.result, self.out / "model.keras"),
-                ],
-            )
+            with closing(Progress(done, recipe.steps)) as progress:
+                self.trainer.fit(
+                    with_styles(self.patches.batches(done), styles, recipe.seed, done),
+                    steps_per_epoch=min(recipe.epoch_steps, recipe.steps),
+                    initial_epoch=done // recipe.epoch_steps,
+                    epochs=math.ceil(recipe.steps / recipe.epoch_steps),
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[
+                        Averaging(self.result),
+                        Guard(recipe.steps, self.checkpoint),
+                        progress,
+                        self._validation(),
+                        history,
+                        Checkpoint(self.checkpoint, self.result, self.out / "model.keras"),
+                    ],
+                )
         if self.patches.too_small:
             logger.warning("%d photographs were too small and skipped", len(self.patches.too_small))
         return history.rows[-1]

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 HTTP = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "RESOURCE_EXHAUSTED": 429}
 NEEDS_GRPC = "tensorflow-serving-api is not installed"
+PROTOCOLS = ("rest", "grpc")
 
 
 class Doubler(tf.Module):
@@ -103,7 +104,7 @@ class RestHandler(BaseHTTPRequestHandler):
 def serve_rest(serving):
     handler = type("Handler", (RestHandler,), {"serving": serving})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop():
         server.shutdown()

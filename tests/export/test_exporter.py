@@ -15,6 +15,7 @@ from keras_perceptual.export import verification
 from keras_perceptual.export.exporter import Exporter
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.models.loading import load_generator
+from keras_perceptual.zoo.descriptor import read
 
 pytestmark = [
     # TensorFlow's own, on its way out: the interpreter is not used here, only named.
@@ -38,6 +39,19 @@ def test_tflite_agrees_and_has_builtins_only(exported):
     operators = {d["op_name"] for d in interpreter._get_ops_details()}
     assert not {o for o in operators if o.startswith("Flex") or o == "CUSTOM"}
     assert {"UNSORTED_SEGMENT_SUM", "CUMSUM", "GATHER", "DEPTH_TO_SPACE"} <= operators
+
+
+def test_each_says_what_it_is(exported):
+    for artefact in exported:
+        assert read(artefact.path) == zoo.descriptor("x4-feature")
+        assert (
+            sum(
+                file.stat().st_size
+                for file in (artefact.path, *artefact.path.rglob("*"))
+                if file.is_file()
+            )
+            == artefact.size
+        )
 
 
 def test_signatures_share_their_weights(exported, generator):

@@ -164,8 +164,8 @@ def _command(run: dict, name: str) -> str:
     for field, usual in get_recipe(recipe["name"]).to_dict().items():
         value = recipe.get(field, usual)  # runs made before there was such a field
         if value != usual:
-            if field == "loss":
-                value = ",".join(f"{term}={weight:g}" for term, weight in value.items())
+            if isinstance(value, dict):
+                value = ",".join(f"{key}={number:g}" for key, number in value.items())
             elif field == "start":
                 value = _started(value, name)
             words.append(f"--{field.replace('_', '-')}")

@@ -36,6 +36,22 @@ _X4_FEATURE = Recipe(
     learning_rate=2e-4,
     ema=0.99,
 )
+# Restores while it enlarges. Wider and deeper than the clean ones: beside the loss network that
+# costs little.
+_X4_PHOTO_PIXEL = Recipe(
+    "x4-photo-pixel",
+    channels=64,
+    blocks=10,
+    start="x4-pixel",
+    steps=12_000,
+    epoch_steps=500,
+    shrink=0.5,
+    damage=vars(Damage()),
+    learning_rate=5e-4,
+    warmup=200,
+    clip_norm=1.0,
+    ema=0.999,
+)
 _X8_PIXEL = Recipe(
     "x8-pixel",
     scale=8,
@@ -121,20 +137,24 @@ RECIPES: dict[str, Recipe] = {
             patch_size=96,
             epoch_steps=250,
         ),
-        # Wider and deeper than the clean ones: beside the loss network that costs little.
-        Recipe(
-            "x4-photo-pixel",
-            channels=64,
-            blocks=10,
-            start="x4-pixel",
-            steps=12_000,
-            epoch_steps=500,
-            shrink=0.5,
-            damage=vars(Damage()),
-            learning_rate=5e-4,
-            warmup=200,
-            clip_norm=1.0,
-            ema=0.999,
+        _X4_PHOTO_PIXEL,
+        replace(
+            _X4_PHOTO_PIXEL,
+            name="x4-photo",
+            loss={
+                "feature:block2_conv2": 1.0,
+                "feature:block3_conv3": 1.0,
+                "phase_bias": 3000.0,
+                "chroma": 5000.0,
+                "adversarial": 15_000.0,
+            },
+            steps=4500,
+            epoch_steps=250,
+            patch_size=128,
+            learning_rate=2e-4,
+            warmup=0,
+            clip_norm=0.0,
+            ema=0.995,
         ),
         _X8_PIXEL,
         replace(

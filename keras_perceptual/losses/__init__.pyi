@@ -1,3 +1,4 @@
+from . import vgg as vgg
 from .adversary import discriminator as discriminator
 from .adversary import relativistic as relativistic
 from .perceptual import PerceptualLoss as PerceptualLoss

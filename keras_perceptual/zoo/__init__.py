@@ -17,6 +17,7 @@ from keras_perceptual.errors import ZooError
 from keras_perceptual.zoo.descriptor import ModelDescriptor
 
 __all__ = [
+    "ModelDescriptor",
     "card",
     "checkpoint",
     "default_models",

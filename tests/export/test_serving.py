@@ -29,11 +29,16 @@ def _signature_tensors(folder: Path, name: str) -> tuple[str, str]:
     return given.name, returned.name
 
 
-@pytest.mark.parametrize("name", ["serving_default", "upscale", "serve_bytes"])
-def test_c_api_gives_the_same_pixels(exported, photographs, tmp_path, name):
-    folder, lr = exported[0].path, photographs[0]
+@pytest.fixture(scope="module")
+def expected(photographs):
+    lr = photographs[0]
     bare = open_engine(zoo.folder("x4-feature"), "keras")
-    expected = match_histograms(to_uint8(bare.run(lr[None].astype(np.float32))[0]), lr)
+    return match_histograms(to_uint8(bare.run(lr[None].astype(np.float32))[0]), lr)
+
+
+@pytest.mark.parametrize("name", ["serving_default", "upscale", "serve_bytes"])
+def test_c_api_gives_the_same_pixels(exported, expected, photographs, tmp_path, name):
+    folder, lr = exported[0].path, photographs[0]
     png = io.BytesIO()
     Image.fromarray(lr).save(png, "PNG")
     inputs = {

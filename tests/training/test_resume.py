@@ -91,7 +91,10 @@ def test_a_run_of_an_older_version(whole, tmp_path, sources, interrupt, monkeypa
         assert about[part].keys() > names
         about[part] = {name: about[part][name] for name in names}
     path.write_text(json.dumps(about))
+    sample = tmp_path / "samples" / "000009.png"
+    written = sample.stat().st_mtime_ns
     assert resume(tmp_path)["step"] == RECIPE.steps
+    assert sample.stat().st_mtime_ns == written  # it went on, and did not begin anew
     _check_same(tmp_path, whole)
 
 

@@ -19,8 +19,7 @@ from PIL import Image
 from keras_perceptual.errors import DataError, ImageError
 from keras_perceptual.files import images
 from keras_perceptual.pixels.grain import grained
-from keras_perceptual.pixels.resampling import degrade
-from keras_perceptual.training.degradations import Damage, damaged
+from keras_perceptual.training.degradations import Damage, lr_of
 
 __all__ = ["Patches", "painting", "split", "with_styles"]
 
@@ -240,10 +239,7 @@ class Patches:
             for side, offset in zip(hr.shape, (top, left), strict=False)
         )
         wide = hr[top - before_y : top + size + after_y, left - before_x : left + size + after_x]
-        if self.damage:
-            lr = damaged(wide, self.scale, self.damage, rng)
-        else:
-            lr = degrade(wide, self.scale, self.blur)
+        lr = lr_of(wide, self.scale, self.blur, self.damage, rng)
         inner = size // self.scale
         y, x = before_y // self.scale, before_x // self.scale
         lr = lr[y : y + inner, x : x + inner]

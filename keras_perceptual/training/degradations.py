@@ -15,7 +15,7 @@ from PIL import Image
 
 from keras_perceptual.pixels.resampling import degrade, to_uint8
 
-__all__ = ["DEGRADATIONS", "Damage", "damaged"]
+__all__ = ["DEGRADATIONS", "Damage", "damaged", "lr_of"]
 
 _KERNELS = (
     Image.Resampling.BICUBIC,
@@ -83,6 +83,24 @@ def damaged(hr: np.ndarray, scale: int, damage: Damage, rng: np.random.Generator
         larger = float(rng.uniform(1, min(scale, 2.0)))
         hr = _stored(_reduced(hr, [round(larger * side) for side in size], rng), damage, rng)
     return _stored(_reduced(hr, size, rng), damage, rng)
+
+
+def lr_of(
+    hr: np.ndarray, scale: int, blur: float, damage: Damage | None, rng: np.random.Generator
+) -> np.ndarray:
+    """Makes LR as a recipe says: `damaged` where it names a damage, else reduced after a blur.
+
+    Args:
+        hr: as for `damaged`.
+        scale: the same.
+        blur: as for `pixels.degrade`.
+        damage: the ranges, or None.
+        rng: what damage is drawn from.
+
+    Returns:
+        lr: `[H/scale, W/scale, 3]` uint8.
+    """
+    return damaged(hr, scale, damage, rng) if damage else degrade(hr, scale, blur)
 
 
 def _blurred(image: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:

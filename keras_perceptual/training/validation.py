@@ -17,9 +17,9 @@ from keras_perceptual.evaluation.metrics import psnr_y
 from keras_perceptual.files import images
 from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.pixels.grain import grained
-from keras_perceptual.pixels.resampling import crop_to_multiple, degrade, imresize, to_uint8
+from keras_perceptual.pixels.resampling import crop_to_multiple, imresize, to_uint8
 from keras_perceptual.training.callbacks import no_number
-from keras_perceptual.training.degradations import Damage, damaged
+from keras_perceptual.training.degradations import Damage, lr_of
 
 __all__ = ["StyleValidation", "Validation"]
 
@@ -59,13 +59,9 @@ class Validation(keras.callbacks.Callback):
         self.pairs = []
         for number, hr in enumerate(_middles(paths, self.SIDE)):
             hr = crop_to_multiple(hr, scale)
-            if min(hr.shape[:2]) <= 4 * scale:
-                continue
-            if damage:
-                lr = damaged(hr, scale, damage, np.random.default_rng(number))
-            else:
-                lr = degrade(hr, scale, blur)
-            self.pairs.append((lr, hr))
+            if min(hr.shape[:2]) > 4 * scale:
+                lr = lr_of(hr, scale, blur, damage, np.random.default_rng(number))
+                self.pairs.append((lr, hr))
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.pairs:

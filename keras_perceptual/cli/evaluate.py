@@ -27,10 +27,18 @@ from keras_perceptual.inference.engines import ENGINES
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.system.quiet import quiet_stderr
-from keras_perceptual.training.degradations import DEGRADATIONS
+from keras_perceptual.training.degradations import DEGRADATIONS, degradation
 
 if TYPE_CHECKING:
     from keras_perceptual.evaluation.lpips import LPIPS
+
+
+def _degradation(text: str) -> str:
+    try:
+        degradation(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
@@ -61,8 +69,10 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     lr.add_argument(
         "--degradation",
         default=argparse.SUPPRESS,
-        choices=DEGRADATIONS,
-        help="make LR of HR this way, instead of taking what is supplied",
+        type=_degradation,
+        metavar="NAME",
+        help="make LR of HR this way, instead of taking what is supplied: "
+        f"{', '.join(DEGRADATIONS)}, jpegQ of quality Q, or noiseN of N levels",
     )
     lr.add_argument(
         "--lr",
@@ -108,7 +118,7 @@ def _judge(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Judges the models on every set, prints and writes what came of it; returns the means."""
     scale, out = arguments.scale, arguments.out
-    degradation, lr = (getattr(arguments, name, None) for name in ("degradation", "lr"))
+    made, lr = (getattr(arguments, name, None) for name in ("degradation", "lr"))
     models = {
         "bicubic": evaluation.bicubic(scale),
         **{name: upscaler.upscale for name, upscaler in upscalers.items()},
@@ -127,7 +137,7 @@ def _judge(
                 models,
                 folder,
                 scale,
-                degradation=DEGRADATIONS[degradation] if degradation else None,
+                degradation=degradation(made) if made else None,
                 given=lr and lr / name,
                 lpips=lpips,
                 rgb=arguments.rgb,
@@ -139,7 +149,7 @@ def _judge(
     about = {
         "versions": _versions(),
         "scale": scale,
-        "degradation": lr.name if lr else degradation or "supplied, or bicubic",
+        "degradation": lr.name if lr else made or "supplied, or bicubic",
         "histogram_match": arguments.histogram_match,
         "fidelity": arguments.fidelity,
         "lpips_sha256": arguments.lpips and evaluation.sha256(arguments.lpips),

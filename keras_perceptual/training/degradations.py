@@ -7,6 +7,7 @@ function of seed and place.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from keras_perceptual.pixels.resampling import degrade, to_uint8
 
-__all__ = ["DEGRADATIONS", "Damage", "damaged", "lr_of"]
+__all__ = ["DEGRADATIONS", "Damage", "damaged", "degradation", "lr_of"]
 
 _KERNELS = (
     Image.Resampling.BICUBIC,
@@ -200,9 +201,29 @@ Degrade = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 DEGRADATIONS: dict[str, Degrade] = {
     "bicubic": lambda hr, scale, rng: degrade(hr, scale),
     "blur-bicubic": lambda hr, scale, rng: degrade(hr, scale, blur=1.0),  # the paper's
-    "jpeg75": lambda hr, scale, rng: compressed(degrade(hr, scale), 75),
-    "jpeg40": lambda hr, scale, rng: compressed(degrade(hr, scale), 40),
     "noise": lambda hr, scale, rng: noisy(degrade(hr, scale), 8.0, rng),
     "blurjpeg": lambda hr, scale, rng: compressed(degrade(hr, scale, blur=0.4 * scale), 60),
     "random": lambda hr, scale, rng: damaged(hr, scale, Damage(share=1.0), rng),
 }
+
+
+def degradation(name: str) -> Degrade:
+    """Returns what makes test images.
+
+    Args:
+        name: a key of `DEGRADATIONS`, or `jpegQ` for JPEG of quality Q, or `noiseN` for
+            colour noise of N levels, of bicubic reductions.
+
+    Raises:
+        ValueError: for another name.
+    """
+    if name in DEGRADATIONS:
+        return DEGRADATIONS[name]
+    found = re.fullmatch(r"(jpeg|noise)([1-9]\d?)", name)
+    if not found:
+        known = ", ".join(DEGRADATIONS)
+        raise ValueError(f"expected a degradation of {known}, jpegQ or noiseN, received {name!r}")
+    number = int(found[2])
+    if found[1] == "jpeg":
+        return lambda hr, scale, rng: compressed(degrade(hr, scale), number)
+    return lambda hr, scale, rng: noisy(degrade(hr, scale), number, rng)

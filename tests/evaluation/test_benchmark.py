@@ -15,7 +15,7 @@ from keras_perceptual.evaluation.metrics import psnr_rgb, psnr_y
 from keras_perceptual.files import images
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.pixels.resampling import degrade
-from keras_perceptual.training.degradations import DEGRADATIONS
+from keras_perceptual.training.degradations import degradation
 from tests.conftest import SAMPLES
 
 
@@ -37,7 +37,7 @@ def test_pairs_take_supplied_files_and_make_the_others(small_set):
     assert found["a"][1].shape == (96, 100, 3)
     assert np.array_equal(found["a"][0], 255 - degrade(found["a"][1], 4))
     assert np.array_equal(found["b"][0], degrade(found["b"][1], 4))
-    blur = DEGRADATIONS["blur-bicubic"]
+    blur = degradation("blur-bicubic")
     blurred = {name: lr for name, lr, _ in evaluation.pairs(small_set, 4, blur)}
     assert np.array_equal(blurred["a"], degrade(found["a"][1], 4, 1.0))
 
@@ -57,8 +57,7 @@ def test_pairs_take_what_is_given_elsewhere(small_set, tmp_path):
 def test_pairs_are_damaged_alike_each_time(small_set):
     for name in ("noise", "random"):
         once, again = (
-            [lr for _, lr, _ in evaluation.pairs(small_set, 4, DEGRADATIONS[name])]
-            for _ in range(2)
+            [lr for _, lr, _ in evaluation.pairs(small_set, 4, degradation(name))] for _ in range(2)
         )
         assert all(np.array_equal(x, y) for x, y in zip(once, again, strict=True))
 

@@ -5,7 +5,14 @@ import pytest
 
 from keras_perceptual.evaluation.metrics import psnr_y
 from keras_perceptual.pixels.resampling import degrade, imresize
-from keras_perceptual.training.degradations import DEGRADATIONS, Damage, compressed, damaged, noisy
+from keras_perceptual.training.degradations import (
+    DEGRADATIONS,
+    Damage,
+    compressed,
+    damaged,
+    degradation,
+    noisy,
+)
 
 
 @pytest.fixture
@@ -75,13 +82,28 @@ def test_noise_is_as_strong_as_asked(rng):
     assert abs(dark / light - 0.5) < 0.05
 
 
-@pytest.mark.parametrize("name", DEGRADATIONS)
+@pytest.mark.parametrize("name", [*DEGRADATIONS, "jpeg40", "jpeg95", "noise3"])
 def test_each_named_one_makes_lr(name, hr):
-    lr = DEGRADATIONS[name](hr, 4, np.random.default_rng(0))
+    lr = degradation(name)(hr, 4, np.random.default_rng(0))
     assert lr.shape == (24, 32, 3)
     assert lr.dtype == np.uint8
     if name != "bicubic":
         assert psnr_y(lr, degrade(hr, 4)) < 45
+
+
+def test_names_have_numbers(hr):
+    jpeg, noise = (
+        [
+            psnr_y(degradation(f"{kind}{n}")(hr, 4, np.random.default_rng(0)), degrade(hr, 4))
+            for n in ns
+        ]
+        for kind, ns in (("jpeg", (30, 60, 90)), ("noise", (8, 4, 2)))
+    )
+    assert jpeg == sorted(jpeg)
+    assert noise == sorted(noise)
+    for name in ("jpeg", "jpeg100", "noise0", "noise-3", "rain"):
+        with pytest.raises(ValueError, match=f"jpegQ or noiseN, received '{name}'"):
+            degradation(name)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import numpy as np
 
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.files import formats, pillow_decoder, tags, vips_decoder
-from keras_perceptual.files.decoded import Given, Rows
+from keras_perceptual.files.decoded import ArrayRows, Given, Rows
 from keras_perceptual.files.formats import Format
+from keras_perceptual.files.quality import jpeg_quality
 
 __all__ = ["MOST_PIXELS", "Source", "open_file", "open_source"]
 
@@ -32,10 +33,19 @@ class Source:
         alpha: whether there is a fourth channel, opacity.
         metadata: what belongs to the picture beside its pixels.
         frames: how many frames, or pages of a TIFF, the file has; the first is read.
+        quality: 1 to 100, of a JPEG; None of other files.
     """
 
-    def __init__(self, name: str, form: Format, rows: Rows) -> None:
-        self.name, self.format = name, form
+    def __init__(
+        self,
+        path: str | os.PathLike | bytes,
+        name: str,
+        form: Format,
+        rows: Rows,
+        quality: int | None,
+    ) -> None:
+        self._path = path
+        self.name, self.format, self.quality = name, form, quality
         self.width, self.height, self.bits = rows.width, rows.height, rows.bits
         self.gray, self.alpha = rows.bands < 3, rows.bands in (2, 4)
         self.metadata, self.frames = rows.metadata, rows.frames
@@ -67,6 +77,16 @@ class Source:
         if self.gray:
             return rows[..., [0, 0, 0, 1] if self.alpha else [0, 0, 0]]
         return rows
+
+    def again(self) -> Source:
+        """Returns the same picture, to be read from the top, beside what is read of this one.
+
+        Raises:
+            ImageError: as `open_source`.
+        """
+        if isinstance(self._rows, ArrayRows):
+            return Source(self._path, self.name, self.format, self._rows, self.quality)
+        return open_source(self._path)
 
     def close(self) -> None:
         """Lets go of the file and of what is decoded."""
@@ -108,7 +128,9 @@ def open_source(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         given = Given(path, name, form, file, directory, most_pixels)
         given.check_tags()
         decoder = vips_decoder if vips_decoder.decodes(given) else pillow_decoder
-        return Source(name, form, decoder.open_rows(given))
+        quality = jpeg_quality(file) if form.name == "JPEG" else None
+        file.seek(0)
+        return Source(path, name, form, decoder.open_rows(given), quality)
 
 
 def open_file(path: str | os.PathLike | bytes) -> tuple[str, BinaryIO]:

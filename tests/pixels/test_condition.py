@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from keras_perceptual.files import images
+from keras_perceptual.pixels.condition import Condition, inspect
+from keras_perceptual.pixels.resampling import degrade
+from keras_perceptual.pixels.rows import RowReader
+from keras_perceptual.training.degradations import compressed, noisy
+from tests.conftest import SAMPLES
+
+NAMES = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+def _condition(image):
+    return inspect(RowReader(image), *image.shape[:2])
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def clean(request):
+    """A photograph that lost its blocks and noise when it was reduced."""
+    hr = images.read(SAMPLES / "HR" / f"{request.param}.png").pixels
+    height, width = (side // 2 * 2 for side in hr.shape[:2])
+    return degrade(hr[:height, :width], 2)
+
+
+def test_a_clean_photograph_shows_nothing(clean):
+    found = _condition(clean)
+    assert found.blocks < 0.06
+    assert found.noise < 0.9
+    assert found.colour_noise < 0.25
+    assert found.quality is None
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (3, 6), (7, 1)])
+@pytest.mark.parametrize(("quality", "subsampling"), [(40, 2), (75, 2), (90, 0), (95, 2)])
+def test_jpeg_is_found_wherever_its_grid_begins(clean, quality, subsampling, offset):
+    assert _condition(compressed(clean, quality, subsampling, offset)).blocks > 0.12
+
+
+def test_coarser_tables_show_more(clean):
+    found = [_condition(compressed(clean, quality)).blocks for quality in (97, 90, 75)]
+    assert found == sorted(found)
+
+
+def test_noise_is_found(clean, rng):
+    assert _condition(noisy(clean, 4.0, rng)).colour_noise > 0.8
+    gray = _condition(noisy(clean, 8.0, rng, gray=True))
+    assert gray.noise > 1.2
+    assert gray.colour_noise < 0.35
+
+
+def test_noise_of_sixteen_bits(clean, rng):
+    noisier = noisy(clean, 6.0, rng)
+    deep = _condition(noisier.astype(np.uint16) * 257)
+    assert deep[:3] == pytest.approx(_condition(noisier)[:3], abs=1e-3)
+
+
+def _drawn():
+    rng = np.random.default_rng(0)
+    palette = rng.integers(0, 256, (6, 3)).astype(np.uint8)
+    art = palette[rng.integers(0, 6, (20, 30))]
+    for factor in (1, 2, 4, 8):
+        yield f"pixel art x{factor}", art.repeat(factor, 0).repeat(factor, 1)
+    for mode in ("1", "L"):  # without and with smooth edges
+        image = Image.new("RGB", (200, 150), (250, 250, 240))
+        draw = ImageDraw.Draw(image)
+        draw.fontmode = mode
+        for line in range(12):
+            draw.text((3, 12 * line), "Sphinx of black quartz, judge 0123", (20, 20, 60))
+        yield f"text {mode}", np.asarray(image)
+    y, x = np.mgrid[:128, :160]
+    yield "gradient", np.stack([x, 2 * y, 255 - x], -1).astype(np.uint8)
+    yield "checkerboard", np.repeat(((x + y) % 2 * 255)[..., None], 3, -1).astype(np.uint8)
+    yield "one colour", np.full((90, 70, 3), (13, 77, 201), np.uint8)
+
+
+DRAWN = dict(_drawn())
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_is_drawn_shows_nothing(name):
+    found = _condition(DRAWN[name])
+    assert found.blocks < 0.12
+    assert found.noise < 1.2
+    assert found.colour_noise < 0.35
+
+
+@pytest.mark.parametrize("size", [(1, 1), (15, 400), (400, 9), (16, 16)])
+def test_any_size(rng, size):
+    assert isinstance(_condition(rng.integers(0, 256, (*size, 3), dtype=np.uint8)), Condition)
+
+
+def test_rows_are_taken_in_order_and_few_at_a_time(rng):
+    """A large picture is never held; each row is asked for once at the most."""
+    height, width, asked = 3000, 500, []
+
+    def take(count):
+        asked.append(count)
+        return rng.integers(0, 256, (count, width, 4), dtype=np.uint8)
+
+    inspect(take, height, width)
+    assert max(asked) <= 256
+    assert height - 128 <= sum(asked) <= height
+
+
+def test_parts_lie_all_over():
+    """Noise at the bottom is found though there is hardly any at the top."""
+    rng = np.random.default_rng(0)
+    image = noisy(np.full((1200, 1200, 3), 128, np.uint8), 0.7, rng)
+    image[700:] = noisy(image[700:], 8.0, rng)
+    assert _condition(image).colour_noise > 0.35

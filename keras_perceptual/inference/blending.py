@@ -43,33 +43,37 @@ def blend_tflite(first: bytes, second: bytes, share: float) -> bytes:
         share: of the second, 0..1.
 
     Returns:
-        The first's content with every float32 constant blended in place.
+        The first's content with every constant of floating point blended in place.
 
     Raises:
-        BlendError: if the files do not hold the same float32 tensors.
+        BlendError: if the files do not hold the same such tensors.
     """
     blended = bytearray(first)
     targets, others = _constants(blended), _constants(second)
     if list(targets) != list(others):
-        raise BlendError("expected float32 models of one architecture, received different tensors")
-    weights = blend_weights(list(targets.values()), list(others.values()), share)
+        raise BlendError("expected models of one architecture, received different tensors")
+    weights = blend_weights(
+        *([each.astype(np.float32) for each in found.values()] for found in (targets, others)),
+        share,
+    )
     for target, weight in zip(targets.values(), weights, strict=True):
         target[:] = weight
     return bytes(blended)
 
 
 def _constants(content: bytes | bytearray) -> dict[int, np.ndarray]:
-    """Returns the constant float32 tensors, as views of `content`, by the number of their buffer.
+    """Returns the constant floating tensors, as views of `content`, by the number of their buffer.
 
     A buffer is there once however many signatures use it.
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    kinds = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
     model = schema.Model.GetRootAs(content, 0)
     found = {}
     for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
         for tensor in map(graph.Tensors, range(graph.TensorsLength())):
             buffer = model.Buffers(tensor.Buffer())
-            if tensor.Type() == schema.TensorType.FLOAT32 and buffer.DataLength():
-                found[tensor.Buffer()] = buffer.DataAsNumpy().view(np.float32)
+            if tensor.Type() in kinds and buffer.DataLength():
+                found[tensor.Buffer()] = buffer.DataAsNumpy().view(kinds[tensor.Type()])
     return found

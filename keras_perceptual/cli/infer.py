@@ -14,6 +14,7 @@ from keras_perceptual.errors import ImageError, PerceptualError
 from keras_perceptual.evaluation import figures
 from keras_perceptual.files import images
 from keras_perceptual.inference.converter import Converter
+from keras_perceptual.inference.request import Choice
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
 
@@ -34,6 +35,7 @@ def _open(arguments: argparse.Namespace) -> Converter:
         arguments.model,
         scale=arguments.scale,
         fidelity=arguments.fidelity,
+        restore=arguments.restore,
         histogram_match=arguments.histogram_match,
         engine=arguments.engine,
         threads=arguments.threads,
@@ -86,9 +88,10 @@ def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
     """Returns the function that does one job."""
     sizing = _sizing(arguments)
 
-    def work(job: batch.Job, progress: Callable[[float], None]) -> tuple[int, int] | None:
+    def work(job: batch.Job, progress: Callable[[float], None]) -> batch.Done | None:
         if arguments.skip_existing and os.path.exists(job.target):
             return None
+        choices: list[Choice] = []
         size = model.convert_file(
             sys.stdin.buffer.read() if job.source == STREAM else job.source,
             sys.stdout.buffer if job.target == STREAM else job.target,
@@ -98,13 +101,15 @@ def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
             frames=arguments.frames,
             quality=arguments.quality,
             strip_metadata=arguments.strip_metadata,
+            chosen=choices.append,
         )
+        choice = choices[0] if choices else None
         if arguments.compare and STREAM not in (job.source, job.target):
-            name = "enlarged" if sizing and isinstance(model, Upscaler) else model.name
+            name = choice.model if choice else model.name
             sheet = figures.before_after(job.source, job.target, name, arguments.crop)
             figure = job.target.with_name(f"{job.target.stem}_compare.png")
             images.write(figure, images.Picture(sheet))
-        return size
+        return batch.Done(size, choice)
 
     return work
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from keras_perceptual.errors import Cancelled, ImageError, reason
 from keras_perceptual.files import formats, images
+from keras_perceptual.inference.request import Choice
 
-__all__ = ["Job", "Result", "Work", "clash", "plan", "run"]
+__all__ = ["Done", "Job", "Result", "Work", "clash", "plan", "run"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,22 @@ class Job:
     target: Path
 
 
-# Does a job, reports the fraction done, and returns the (height, width) written, or None if there
-# was nothing to do.
-Work = Callable[[Job, Callable[[float], None]], tuple[int, int] | None]
+@dataclass(frozen=True)
+class Done:
+    """What was written for a job.
+
+    Args:
+        size: (height, width).
+        choice: what was decided for the picture; None where there was nothing to decide.
+    """
+
+    size: tuple[int, int]
+    choice: Choice | None = None
+
+
+# Does a job, reports the fraction done, and returns what was written, or None if there was nothing
+# to do.
+Work = Callable[[Job, Callable[[float], None]], Done | None]
 
 
 @dataclass(frozen=True)
@@ -35,13 +49,13 @@ class Result:
 
     Args:
         job: which.
-        size: (height, width) written, or None if nothing was.
+        done: what was written, or None if nothing was.
         seconds: it took, waiting for its turn included.
         error: one line on what went wrong, or empty.
     """
 
     job: Job
-    size: tuple[int, int] | None
+    done: Done | None
     seconds: float
     error: str = ""
 
@@ -147,10 +161,10 @@ def run(
             progress(job, done)
 
         began = time.monotonic()
-        size, error = None, ""
+        done, error = None, ""
         try:
             report(0.0)
-            size = work(job, report)
+            done = work(job, report)
         except Cancelled:
             error = "cancelled"
         except ImageError as failure:
@@ -159,7 +173,7 @@ def run(
             error = f"{job.source}: not enough memory; --memory makes tiles smaller"
         except Exception as failure:  # whatever it is, the others go on
             error = f"{job.source}: {reason(failure)}"
-        return Result(job, size, time.monotonic() - began, error)
+        return Result(job, done, time.monotonic() - began, error)
 
     with ThreadPoolExecutor(workers, "enlarge") as pool:
         waiting = iter(jobs)

@@ -65,6 +65,10 @@ def named_weights(text: str, what: str) -> dict[str, float]:
         raise argparse.ArgumentTypeError(f"expected {what}, received {text!r}") from None
 
 
+def _restore(text: str) -> str | float:
+    return text if text == "auto" else _number(float, 0, 1, "auto or a number from 0 to 1")(text)
+
+
 def _style(text: str) -> str | dict[str, float]:
     if "=" not in text or Path(text).exists():
         return text
@@ -124,6 +128,14 @@ def _add_models(models: _Group) -> None:
         default=0.0,
         metavar="F",
         help="from 0, as sharp as the model is, to 1, as faithful as the one trained on pixels (0)",
+    )
+    models.add_argument(
+        "--restore",
+        type=_restore,
+        default="auto",
+        metavar="auto|R",
+        help="take out JPEG blocks and noise: from 0, not at all, to 1, as much as can be; auto "
+        "decides for each picture by what it shows (auto)",
     )
     models.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
     models.add_argument(

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -84,11 +85,13 @@ class Reporter:
         target = "stdout" if result.job.target == STREAM else one_line(str(result.job.target))
         if result.error:
             self._failed(result.error)
-        elif result.size is None:
+        elif result.done is None:
             tqdm.write(f"{target} is there already", file=self._out)
         else:
-            height, width = result.size
-            tqdm.write(f"{target} ({width}x{height})", file=self._out)
+            height, width = result.done.size
+            choice = result.done.choice
+            why = f", restored: {choice.reason}" if choice and choice.reason else ""
+            tqdm.write(f"{target} ({width}x{height}){why}", file=self._out)
             self._pixels += height * width
         if self._many:
             speed = self._pixels / 1e6 / (time.monotonic() - self._began)
@@ -115,15 +118,22 @@ class Reporter:
         return 1 if self._errors else 0
 
     def _write(self, path: str | os.PathLike) -> None:
-        rows = [
-            {
-                "input": str(result.job.source),
-                "output": None if result.error else str(result.job.target),
-                "size": result.size and list(result.size[::-1]),
-                "seconds": round(result.seconds, 3),
-                "error": result.error or None,
-            }
-            for result in self._results
-        ]
+        rows = [_row(result) for result in self._results]
         with atomic_path(path) as beside:
             beside.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
+
+
+def _row(result: batch.Result) -> dict[str, Any]:
+    """Returns what a report says of a file."""
+    done = result.done
+    choice = done and done.choice
+    return {
+        "input": str(result.job.source),
+        "output": None if result.error else str(result.job.target),
+        "size": done and list(done.size[::-1]),
+        "model": choice and choice.model,
+        "restore": choice and choice.restore,
+        "reason": (choice and choice.reason) or None,
+        "seconds": round(result.seconds, 3),
+        "error": result.error or None,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +18,8 @@ from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.sink import Sink
 from keras_perceptual.files.source import Source, open_source
-from keras_perceptual.inference.request import Pipeline, Progress, Request, gathered
+from keras_perceptual.inference.request import Choice, Pipeline, Progress, Request, gathered
+from keras_perceptual.inference.restoration import condition_of
 from keras_perceptual.pixels.rows import cropped
 
 __all__ = ["Conversion"]
@@ -35,6 +36,7 @@ class Conversion:
         frames: whether to take all frames of an animation instead of the first.
         quality: 1 to 100, of formats that lose something.
         strip_metadata: whether to leave EXIF and XMP out.
+        chosen: called with what was decided for the picture.
     """
 
     pipeline: Callable[[Request], Pipeline]
@@ -43,6 +45,7 @@ class Conversion:
     frames: bool = False
     quality: int = 95
     strip_metadata: bool = False
+    chosen: Callable[[Choice], None] | None = None
 
     def run(
         self,
@@ -94,7 +97,8 @@ class Conversion:
         ) as sink:
             take = cropped(source.take, self.crop) if self.crop else source.take
             shape = (height, width, 3 + source.alpha)
-            pipeline = self.pipeline(Request(take, shape, kind, size, progress))
+            look = partial(condition_of, source)
+            pipeline = self.pipeline(Request(take, shape, kind, size, progress, look, self.chosen))
             for rows in pipeline:
                 sink.append(rows)
             alive = partial(progress, 1.0) if progress else None  # may end it, until the end
@@ -111,7 +115,10 @@ class Conversion:
         form: Format,
         progress: Progress | None,
     ) -> tuple[int, int]:
-        """Takes an animation frame by frame; each is matched with its own histogram."""
+        """Takes an animation frame by frame; each is matched with its own histogram.
+
+        What the first one shows decides for all.
+        """
         animation = read_frames(source)
         x, y, width, height = self._part(animation.name, animation.width, animation.height)
         size = self.size(height, width)
@@ -119,6 +126,10 @@ class Conversion:
         def enlarged() -> Iterator[np.ndarray]:
             for number, frame in enumerate(animation):
                 request = Request.of(frame[y : y + height, x : x + width], size)
+                if number == 0:
+                    look = cache(request.inspect)
+                chosen = None if number else self.chosen
+                request = replace(request, inspect=look, chosen=chosen)
                 yield gathered(self.pipeline(request), request)
                 if progress:
                     progress((number + 1) / len(animation))

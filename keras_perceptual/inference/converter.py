@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from keras_perceptual.inference.conversion import Conversion
-from keras_perceptual.inference.request import Pipeline, Progress, Request, gathered
+from keras_perceptual.inference.request import Choice, Pipeline, Progress, Request, gathered
 
 __all__ = ["LARGEST_SCALE", "Converter"]
 
@@ -44,6 +44,7 @@ class Converter(ABC):
         image: np.ndarray,
         progress: Progress | None = None,
         size: tuple[int, int] | None = None,
+        chosen: Callable[[Choice], None] | None = None,
     ) -> np.ndarray:
         """Enlarges or paints an image.
 
@@ -51,6 +52,7 @@ class Converter(ABC):
             image: `[H, W, 3]` RGB, or `[H, W, 4]` with opacity, uint8 or uint16.
             progress: called with the fraction that is done, 0 to 1, after each tile.
             size: (height, width) of the result in pixels, instead of `scale` times its own.
+            chosen: called with what was decided for the picture.
 
         Returns:
             `[h, w, 3 or 4]` RGB of the same type.
@@ -58,7 +60,7 @@ class Converter(ABC):
         Raises:
             ValueError: if `image` is anything else.
         """
-        request = Request.of(image, size or self.size(*image.shape[:2]), progress)
+        request = Request.of(image, size or self.size(*image.shape[:2]), progress, chosen)
         return gathered(self._pipeline(request), request)
 
     def convert_file(
@@ -72,6 +74,7 @@ class Converter(ABC):
         frames: bool = False,
         quality: int = 95,
         strip_metadata: bool = False,
+        chosen: Callable[[Choice], None] | None = None,
     ) -> tuple[int, int]:
         """Enlarges or paints an image file; docs/formats.md says what becomes of each format.
 
@@ -87,6 +90,7 @@ class Converter(ABC):
             frames: whether to take all frames of an animation instead of the first.
             quality: 1 to 100, of formats that lose something.
             strip_metadata: whether to leave EXIF and XMP out.
+            chosen: called with what was decided for the picture, once it was looked at.
 
         Returns:
             (height, width) of what was written.
@@ -98,6 +102,6 @@ class Converter(ABC):
             ValueError: if a model cannot reach the size.
         """
         conversion = Conversion(
-            self._pipeline, size or self.size, crop, frames, quality, strip_metadata
+            self._pipeline, size or self.size, crop, frames, quality, strip_metadata, chosen
         )
         return conversion.run(source, target, progress)

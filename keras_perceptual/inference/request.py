@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from keras_perceptual.pixels.condition import Condition, inspect
 from keras_perceptual.pixels.histograms import look_up
 from keras_perceptual.pixels.rows import RowReader, Take
 
-__all__ = ["CHUNK", "Pipeline", "Progress", "Request", "gathered"]
+__all__ = ["CHUNK", "Choice", "Pipeline", "Progress", "Request", "gathered"]
 
 CHUNK = 64  # rows that are handled at a time where a tile does not say
 
 Progress = Callable[[float], None]
+
+
+class Choice(NamedTuple):
+    """What was decided for a picture.
+
+    Args:
+        model: the name of the model that it goes through, or of two.
+        restore: how much of its damage is taken out, 0 to 1.
+        reason: what it shows that led to this, or nothing.
+    """
+
+    model: str
+    restore: float
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,8 @@ class Request:
         dtype: of its rows and those of the result.
         size: (height, width) of the result.
         progress: called with the fraction that is done, 0 to 1.
+        inspect: looks at the picture before it is taken.
+        chosen: called with what was decided.
     """
 
     take: Take
@@ -35,10 +52,16 @@ class Request:
     dtype: type[np.unsignedinteger]
     size: tuple[int, int]
     progress: Progress | None = None
+    inspect: Callable[[], Condition] = Condition
+    chosen: Callable[[Choice], None] | None = None
 
     @classmethod
     def of(
-        cls, image: np.ndarray, size: tuple[int, int], progress: Progress | None = None
+        cls,
+        image: np.ndarray,
+        size: tuple[int, int],
+        progress: Progress | None = None,
+        chosen: Callable[[Choice], None] | None = None,
     ) -> Request:
         """Returns the request for an array.
 
@@ -56,7 +79,11 @@ class Request:
             raise ValueError(f"expected a size of at least 1x1, received {size[0]}x{size[1]}")
         height, width, channels = image.shape
         shape = (height, width, channels)
-        return cls(RowReader(image), shape, image.dtype.type, size, progress)
+
+        def look() -> Condition:
+            return inspect(RowReader(image), height, width)
+
+        return cls(RowReader(image), shape, image.dtype.type, size, progress, look, chosen)
 
     @property
     def alpha(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.engines import Engine
+from keras_perceptual.pixels.flat import flat
 from keras_perceptual.pixels.levels import as_integers, as_levels
 from keras_perceptual.pixels.resampling import imresize
 from keras_perceptual.pixels.rows import Take, blocks
@@ -49,6 +50,8 @@ class Pass:
         name: of the model, for messages.
         costs: LR pixels a side of two images that are run to see what memory it takes.
         least_cost: bytes a LR pixel that it takes in any case.
+        flat: LR pixels to each side of one that is to stay exactly as it is, where all of them are
+            alike; 0 leaves everything to the engine.
 
     Raises:
         EngineError: if the engine does not give RGB images of a whole multiple of the input.
@@ -60,9 +63,11 @@ class Pass:
         name: str,
         costs: tuple[int, int] = COSTS,
         least_cost: float = LEAST_COST,
+        flat: int = 0,
     ) -> None:
         self.engine = engine
         self.name = name
+        self.flat = flat
         self._lock = threading.Lock()  # an engine has one set of buffers
         self._reach: int | None = None
         probe = np.zeros((1, 8, 8, 3), np.float32)
@@ -183,7 +188,7 @@ class Pass:
         row_bytes = width * scale * channels * np.dtype(dtype).itemsize
         tile = self.tile(height, width, budget, row_bytes)
         whole = tile == (height, width)
-        seen = 0 if whole else self.reach
+        seen = 0 if whole else max(self.reach, self.flat)
         if alpha and not whole:  # hidden colours are alike in cells of a grid
             tile = Tile(-(-tile.height // CELL) * CELL, tile.width)
             seen_above = -(-(seen + REACH) // CELL) * CELL
@@ -204,6 +209,7 @@ class Pass:
             below = min(len(pixels) - block.above - out_rows, seen)
             pixels = pixels[block.above - above : block.above + out_rows + below]
             edges = MARGIN * (block.start == above), MARGIN * (block.stop + below == height)
+            lr = pixels
             pixels = np.pad(pixels, (edges, (MARGIN, MARGIN), (0, 0)), "symmetric")
             top = (edges[0] + above) * scale
             for left in range(0, width, tile.width):
@@ -216,7 +222,17 @@ class Pass:
                 if progress:
                     done = block.start * width + out_rows * right
                     progress(done / (height * width))
+            if self.flat:
+                self._keep_flat(out[..., :3], lr, above)
             yield out
+
+    def _keep_flat(self, out: np.ndarray, lr: np.ndarray, above: int) -> None:
+        """Gives flat parts of LR rows, of which some lie above the result, their exact colour."""
+        count = len(out) // self.scale
+        y, x = np.nonzero(flat(lr, self.flat)[above : above + count])
+        colours = as_integers(as_levels(lr[above + y, x]), out.dtype.type)
+        for dy, dx in np.ndindex(self.scale, self.scale):
+            out[self.scale * y + dy, self.scale * x + dx] = colours
 
     def _opacity(
         self, alpha: np.ndarray, above: int, height: int, dtype: type[np.unsignedinteger]

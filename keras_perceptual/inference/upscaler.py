@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from keras_perceptual import zoo
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
-from keras_perceptual.inference.engines import Blend, open_engine
+from keras_perceptual.inference.engines import Blend, Engine, MixedEngine, open_engine
 from keras_perceptual.inference.enlargement import Enlargement
-from keras_perceptual.inference.request import Pipeline, Request
+from keras_perceptual.inference.request import Choice, Pipeline, Request
+from keras_perceptual.inference.restoration import restoration
 from keras_perceptual.inference.tiling import Pass, default_budget
 from keras_perceptual.zoo.descriptor import ModelDescriptor, read
 
 __all__ = ["Upscaler"]
+
+# LR pixels around one, all alike, that make it flat. What JPEG made flat is a block of 8.
+FLAT, FLAT_RESTORED = 2, 8
 
 
 class Upscaler(Converter):
@@ -27,6 +32,9 @@ class Upscaler(Converter):
             native is reached by the next larger one, or two passes, and a bicubic reduction.
         fidelity: share, 0 to 1, of the weights of the shipped model of the same scale that was
             trained on pixels: from sharp to faithful.
+        restore: how much damage, JPEG's and noise, is taken out: from 0, the clean model's result,
+            to 1, the restoring one's. `auto` looks at each picture: 1 if it shows damage, else 0.
+            Without `model` only; of two passes it concerns the first.
         histogram_match: whether to give the result the distribution of levels of its input, as
             the paper does.
         engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
@@ -39,7 +47,8 @@ class Upscaler(Converter):
         scale: output size over input size.
 
     Raises:
-        ValueError: if `fidelity` or `scale` is out of its range.
+        ValueError: if `fidelity`, `restore` or `scale` is out of its range, or there is `restore`
+            for a `model`.
         ZooError: if there is no such model.
         EngineError: if the model's file cannot be loaded or is no generator, or has another
             architecture than what `fidelity` would blend into it.
@@ -51,6 +60,7 @@ class Upscaler(Converter):
         *,
         scale: float | None = None,
         fidelity: float = 0.0,
+        restore: float | str = "auto",
         histogram_match: bool = True,
         engine: str = "auto",
         threads: int | None = None,
@@ -58,28 +68,39 @@ class Upscaler(Converter):
     ) -> None:
         if not 0 <= fidelity <= 1:
             raise ValueError(f"expected a fidelity of 0 to 1, received {fidelity}")
+        if restore != "auto":
+            if isinstance(restore, str) or not 0 <= restore <= 1:
+                raise ValueError(f"expected restore auto or 0 to 1, received {restore!r}")
+            if model is not None:
+                raise ValueError(
+                    "expected restore or a model, received both; a model is used as is"
+                )
         if scale is not None and not 1 <= scale <= LARGEST_SCALE:
             raise ValueError(f"expected a scale of 1 to {LARGEST_SCALE}, received {scale:g}")
         self.histogram_match = histogram_match
         self.memory = memory
         self._model, self._engine = model, engine
-        self._threads, self._fidelity = threads, fidelity
-        self._opened: dict[str, Pass] = {}
+        self._threads, self._fidelity, self._restore = threads, fidelity, restore
+        self._opened: dict[tuple[str, float], Pass] = {}
         self._lock = threading.Lock()
         if model is None:
             self.scale = scale or 4
         else:
             self.scale = scale or self._open(os.fspath(model)).scale
-        passes = self._passes(self.scale)  # now, for its errors
-        self.name = " + ".join(each.name for each in passes) or "copy"
+        passes = self._passes(self.scale, 0.0 if restore == "auto" else float(restore))
+        self.name = _name(passes)
         self.path = passes[-1].engine.path if passes else Path()
 
-    def _passes(self, factor: float) -> list[Pass]:
+    def _passes(self, factor: float, restore: float = 0.0) -> list[Pass]:
         """Returns the passes that reach a factor."""
-        if self._model is None:
-            return [self._open(name) for name in zoo.default_models(factor)]
         if factor <= 1:
             return []
+        if self._model is None:
+            clean, restoring = (zoo.default_models(factor, each) for each in (False, True))
+            if restore in (0, 1):
+                return [self._open(name) for name in (restoring if restore else clean)]
+            first = self._open(clean[0], restoring[0], restore)
+            return [first, *(self._open(name) for name in clean[1:])]
         one = self._open(os.fspath(self._model))
         if factor > one.scale**2:
             raise ValueError(
@@ -88,22 +109,33 @@ class Upscaler(Converter):
             )
         return [one] if factor <= one.scale else [one, one]
 
-    def _open(self, model: str) -> Pass:
+    def _open(self, model: str, other: str = "", share: float = 0.0) -> Pass:
+        """Returns the pass of a model, or of two that are mixed."""
         with self._lock:
-            if model in self._opened:
-                return self._opened[model]
-            path = Path(model)
-            shipped = model in zoo.names()
-            if not shipped and not path.suffix and not path.exists():
-                zoo.folder(model)  # raises, and names those that ship
-            source = zoo.folder(model) if shipped else path
-            name, blend = (model if shipped else path.stem), None
-            if self._fidelity:
-                about = zoo.descriptor(model) if shipped else self._described(source)
-                blend = Blend(zoo.folder(f"x{about.scale}-pixel"), self._fidelity)
-                name = f"{name}, fidelity {self._fidelity:g}"
-            engine = open_engine(source, self._engine, self._threads, blend)
-            return self._opened.setdefault(model, Pass(engine, name))
+            if (model, share) in self._opened:
+                return self._opened[model, share]
+            name, engine = self._load(model)
+            if share:
+                name = f"{name}, restore {share:g}"
+                engine = MixedEngine(engine, self._load(other)[1], share)
+            # A model that somebody names is used as it is.
+            reach = FLAT_RESTORED if share or model.endswith("-photo") else FLAT
+            opened = Pass(engine, name, flat=0 if self._model else reach)
+            return self._opened.setdefault((model, share), opened)
+
+    def _load(self, model: str) -> tuple[str, Engine]:
+        """Returns the name and the engine of a model."""
+        path = Path(model)
+        shipped = model in zoo.names()
+        if not shipped and not path.suffix and not path.exists():
+            zoo.folder(model)  # raises, and names those that ship
+        source = zoo.folder(model) if shipped else path
+        name, blend = (model if shipped else path.stem), None
+        if self._fidelity:
+            about = zoo.descriptor(model) if shipped else self._described(source)
+            blend = Blend(zoo.folder(zoo.faithful(about)), self._fidelity)
+            name = f"{name}, fidelity {self._fidelity:g}"
+        return name, open_engine(source, self._engine, self._threads, blend)
 
     def _described(self, source: Path) -> ModelDescriptor:
         """Returns what a model of somebody else's is; without a descriptor it is run once."""
@@ -115,11 +147,23 @@ class Upscaler(Converter):
 
     def _pipeline(self, request: Request) -> Pipeline:
         factor = max(new / old for new, old in zip(request.size, request.shape, strict=False))
+        restore, reason = 0.0, ""
+        if self._restore != "auto":
+            restore = float(self._restore)
+        elif self._model is None and factor > 1:
+            restore, reason = restoration(request.inspect())
+        passes = self._passes(factor, restore)
+        if request.chosen:
+            request.chosen(Choice(_name(passes), restore, reason))
         return Enlargement(
             request,
-            self._passes(factor),
+            passes,
             match=self.histogram_match,
             budget=self.memory or default_budget(),
         )
 
     upscale, upscale_file = Converter.convert, Converter.convert_file
+
+
+def _name(passes: Sequence[Pass]) -> str:
+    return " + ".join(each.name for each in passes) or "copy"

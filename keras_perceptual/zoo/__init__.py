@@ -22,6 +22,7 @@ __all__ = [
     "checkpoint",
     "default_models",
     "descriptor",
+    "faithful",
     "file",
     "find_style",
     "folder",
@@ -155,13 +156,23 @@ def short_name(model: str) -> str:
     return "-".join(filter(None, [stem, number]))
 
 
-def default_models(scale: float) -> list[str]:
+def faithful(about: ModelDescriptor) -> str:
+    """Returns the shipped model trained on pixels that a model's fidelity leads to.
+
+    It has the model's own architecture where there is one.
+    """
+    pixel = [n for n in names(about.scale) if n.endswith("-pixel")]
+    return next((n for n in pixel if descriptor(n) == about), f"x{about.scale}-pixel")
+
+
+def default_models(scale: float, restore: bool = False) -> list[str]:
     """Returns the models that a scale gets when none is named: those trained on features.
 
     The next native scale up, whose result is reduced; beyond the largest x2 comes first.
 
     Args:
         scale: output size over input size; none is needed up to 1.
+        restore: whether the first is one that takes damage out.
 
     Raises:
         ZooError: if no shipped models reach that scale.
@@ -172,5 +183,6 @@ def default_models(scale: float) -> list[str]:
     chains = [*((s,) for s in native), *((native[0], s) for s in native)]
     for chain in chains:
         if scale <= math.prod(chain):
-            return [f"x{s}-feature" for s in chain]
+            found = [f"x{s}-feature" for s in chain]
+            return [f"x{chain[0]}-photo", *found[1:]] if restore else found
     raise ZooError(f"expected a scale of at most {math.prod(chains[-1])}, received {scale:g}")

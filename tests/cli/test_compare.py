@@ -49,7 +49,7 @@ def test_the_figure_shows_the_middle_before_and_after(tmp_path, flags, crop):
     [
         ([], "x4-feature"),
         (["--scale", "2"], "x2-feature"),
-        (["--size", "64x48"], "enlarged"),
+        (["--size", "64x48"], "x2-feature"),
         (["--style", "great-wave"], "great-wave"),
         (["--style", "great-wave", "--size", "64x48"], "great-wave"),
     ],

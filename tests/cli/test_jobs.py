@@ -27,11 +27,11 @@ def test_no_error_stops_the_others(error, message, workers):
     def work(job, progress):
         if job.source.name == "1.png":
             raise error
-        return (4, 4)
+        return batch.Done((4, 4))
 
     results = list(batch.run(_jobs(5), work, workers, lambda job, done: None))
     assert sorted(r.error for r in results) == ["", "", "", "", message]
-    assert [r.size for r in results if not r.error] == [(4, 4)] * 4
+    assert [r.done for r in results if not r.error] == [batch.Done((4, 4))] * 4
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".tif", ".webp", ".bmp"])

@@ -10,8 +10,10 @@ from keras_perceptual import zoo
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
 from keras_perceptual.inference.engines import Blend, open_engine
 from keras_perceptual.inference.enlargement import Enlargement
+from keras_perceptual.inference.matching import matched
 from keras_perceptual.inference.request import Pipeline, Request
 from keras_perceptual.inference.tiling import Pass, default_budget
+from keras_perceptual.pixels.histograms import check_match
 from keras_perceptual.zoo.descriptor import ModelDescriptor, read
 
 __all__ = ["Upscaler"]
@@ -27,8 +29,9 @@ class Upscaler(Converter):
             native is reached by the next larger one, or two passes, and a bicubic reduction.
         fidelity: share, 0 to 1, of the weights of the shipped model of the same scale that was
             trained on pixels: from sharp to faithful.
-        histogram_match: whether to give the result the distribution of levels of its input, as
-            the paper does.
+        histogram_match: `affine` takes out a shift of colour and contrast that the model adds;
+            `paper` gives the result the distribution of levels of its input, as the paper does;
+            `none` does neither.
         engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
         threads: processor cores to use; all by default.
         memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
@@ -39,7 +42,8 @@ class Upscaler(Converter):
         scale: output size over input size.
 
     Raises:
-        ValueError: if `fidelity` or `scale` is out of its range.
+        ValueError: if `fidelity` or `scale` is out of its range, or for an unknown
+            `histogram_match`.
         ZooError: if there is no such model.
         EngineError: if the model's file cannot be loaded or is no generator, or has another
             architecture than what `fidelity` would blend into it.
@@ -51,7 +55,7 @@ class Upscaler(Converter):
         *,
         scale: float | None = None,
         fidelity: float = 0.0,
-        histogram_match: bool = True,
+        histogram_match: str = "affine",
         engine: str = "auto",
         threads: int | None = None,
         memory: int | None = None,
@@ -60,7 +64,7 @@ class Upscaler(Converter):
             raise ValueError(f"expected a fidelity of 0 to 1, received {fidelity}")
         if scale is not None and not 1 <= scale <= LARGEST_SCALE:
             raise ValueError(f"expected a scale of 1 to {LARGEST_SCALE}, received {scale:g}")
-        self.histogram_match = histogram_match
+        self.histogram_match = check_match(histogram_match)
         self.memory = memory
         self._model, self._engine = model, engine
         self._threads, self._fidelity = threads, fidelity
@@ -103,7 +107,10 @@ class Upscaler(Converter):
                 blend = Blend(zoo.folder(f"x{about.scale}-pixel"), self._fidelity)
                 name = f"{name}, fidelity {self._fidelity:g}"
             engine = open_engine(source, self._engine, self._threads, blend)
-            return self._opened.setdefault(model, Pass(engine, name))
+            opened = Pass(engine, name)
+            if self.histogram_match == "affine":
+                opened = opened.with_engine(matched(engine))
+            return self._opened.setdefault(model, opened)
 
     def _described(self, source: Path) -> ModelDescriptor:
         """Returns what a model of somebody else's is; without a descriptor it is run once."""
@@ -118,7 +125,7 @@ class Upscaler(Converter):
         return Enlargement(
             request,
             self._passes(factor),
-            match=self.histogram_match,
+            match=self.histogram_match == "paper",
             budget=self.memory or default_budget(),
         )
 

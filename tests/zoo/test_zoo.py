@@ -45,7 +45,7 @@ def test_card(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_enlarges_the_samples_better_than_bicubic(name):
     scale = zoo.descriptor(name).scale
-    upscale = Upscaler(name, histogram_match=False).upscale
+    upscale = Upscaler(name, histogram_match="none").upscale
     numbers, bicubic = (
         evaluation.judge(each, SAMPLES, scale) for each in (upscale, evaluation.bicubic(scale))
     )

@@ -39,12 +39,13 @@ class AffineMatching(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.gain, self.offset = ([float(x) for x in each] for each in (gain, offset))
+        self.gain, self.offset = list(gain), list(offset)
 
     @classmethod
     def of(cls, generator: keras.Model) -> AffineMatching:
         """Returns the layer for a generator, its shift measured as `affine.measured` does."""
-        return cls(*measured(lambda lr: ops.convert_to_numpy(generator(lr))))
+        affine = measured(lambda lr: ops.convert_to_numpy(generator(lr)))
+        return cls(affine.gain.tolist(), affine.offset.tolist())
 
     def call(self, image):
         return ops.cast(image, "float32") * ops.array(self.gain) + ops.array(self.offset)

@@ -111,7 +111,7 @@ class Conversion:
         form: Format,
         progress: Progress | None,
     ) -> tuple[int, int]:
-        """Takes an animation frame by frame; each is matched with its own histogram."""
+        """Takes an animation frame by frame; the paper's matching is of each frame alone."""
         animation = read_frames(source)
         x, y, width, height = self._part(animation.name, animation.width, animation.height)
         size = self.size(height, width)

@@ -68,12 +68,13 @@ def test_each_post_process_agrees_and_is_of_builtins(
     for name in ("text", "frame", "disc"):
         lr = graphics[name]
         sr = artefact.serving_default(lr[None])[0].astype(int)
-        upscaler = Upscaler(planted, histogram_match=histogram_match)
-        assert np.mean(np.abs(sr - upscaler.upscale(lr))[16:-16, 16:-16] > 1) < 1e-3, name
         if histogram_match == "affine":
             plain = to_uint8(np.asarray(generator(lr[None].astype(np.float32)))[0]).astype(int)
             assert np.abs(sr - plain).max() <= 1, name
             assert np.abs(sr.mean((0, 1)) - plain.mean((0, 1))).max() < 0.3, name
+        if histogram_match != "paper":  # where the borders, which infer.py mirrors, count
+            enlarged = Upscaler(planted, histogram_match=histogram_match).upscale(lr)
+            assert np.abs(sr - enlarged)[64:-64, 64:-64].max() <= 1, name
 
 
 def test_refuses_another_post_process(tiny, tmp_path, photographs):

@@ -104,7 +104,7 @@ def main() -> None:
         recipe = dataclasses.replace(BASE, **numbers)
         if not (run / "model.keras").exists():
             training.train(recipe, training.Sources(arguments.data), run)
-        upscale = Upscaler(run / "model.keras", histogram_match=False).upscale
+        upscale = Upscaler(run / "model.keras", histogram_match="none").upscale
         cells = []
         for way in (None, training.DEGRADATIONS["blur-bicubic"]):
             row = mean(evaluate({"it": upscale}, arguments.set, 4, degradation=way)["it"])

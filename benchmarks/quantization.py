@@ -44,7 +44,7 @@ def main() -> None:
             exact: dict[str, float] = {}
             for quantize in QUANTIZATIONS:
                 path, size, _ = exporter.tflite(quantize)
-                upscaler = Upscaler(path, histogram_match=False)
+                upscaler = Upscaler(path, histogram_match="none")
                 for each in arguments.sets:
                     row = judge(upscaler.upscale, each, exporter.descriptor.scale, lpips)
                     lost = exact.setdefault(each.name, row["psnr_y"]) - row["psnr_y"]

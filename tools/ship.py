@@ -2,7 +2,8 @@
 or, for styles, RUN NAME --photographs DIR --vgg-weights FILE
 
 Writes model.tflite and card.json to keras_perceptual/zoo/weights/NAME, and NAME.keras to
-checkpoints/. The card's numbers are measured on the .tflite file as it ships.
+checkpoints/. The card's numbers are measured on the .tflite file as it ships. NAME without RUN
+converts the shipped NAME.keras again and measures again; the rest of its card stays.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 CHECKPOINTS = ROOT / "checkpoints" / "keras_perceptual_checkpoints"
+WEIGHTS = ROOT / "keras_perceptual" / "zoo" / "weights"
+MEASURED = ("numbers", "numbers_matched", "styles")
 
 from keras_perceptual import zoo
 from keras_perceptual.evaluation import judge
@@ -38,8 +41,9 @@ from keras_perceptual.zoo.descriptor import ModelDescriptor, embed, read
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("name")
+    parser.add_argument(
+        "what", nargs="+", metavar="RUN NAME", help="or NAME alone, to convert and measure it again"
+    )
     parser.add_argument("--sets", nargs="+", type=Path, default=(), help="folders with HR/")
     parser.add_argument("--lpips", help="LPIPS weights")
     parser.add_argument("--photographs", type=Path, help="folder that styles are judged on")
@@ -50,57 +54,80 @@ def main() -> None:
         help="what the run was trained on, in words",
     )
     arguments = parser.parse_args()
+    *run, name = arguments.what
+    if len(run) > 1:
+        parser.error(f"expected RUN NAME or NAME, received {' '.join(arguments.what)}")
+    card = _shipped(Path(*run), name, arguments) if run else _again(name, arguments)
+    with atomic_path(WEIGHTS / name / "card.json") as beside:
+        beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+    print(json.dumps({key: card[key] for key in MEASURED if key in card}, indent=2))
 
-    run = _read(arguments.run)
-    stages = _stages(arguments.run, run, arguments.name)
-    folder = ROOT / "keras_perceptual" / "zoo" / "weights" / arguments.name
-    folder.mkdir(parents=True, exist_ok=True)
+
+def _shipped(folder: Path, name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Makes a run's model a shipped one and returns its card."""
+    run = _read(folder)
+    stages = _stages(folder, run, name)
     about = Recipe(**run["recipe"]).descriptor(_sources(run).style_names)
-    checkpoint = CHECKPOINTS / f"{arguments.name}.keras"
+    checkpoint = CHECKPOINTS / f"{name}.keras"
     with atomic_path(checkpoint) as beside:
-        shutil.copyfile(arguments.run / "model.keras", beside)
+        shutil.copyfile(folder / "model.keras", beside)
         if read(beside) is None:  # of a run made before there were any
             embed(beside, about)
-    generator = load_file(checkpoint)
-    tflite = folder / "model.tflite"
-    with atomic_path(tflite) as beside:
-        # Strokes do not show float16.
-        grain, quantize = (GRAIN, "float16") if about.styles else (0.0, "none")
-        beside.write_bytes(to_tflite(generator, not about.styles, grain, quantize))
-        embed(beside, about)
-
+    tflite = _converted(name, about)
     recipe = run["recipe"]
-    judged = _styles if about.styles else _scores
-    measured = judged(arguments, tflite, run, about)
-    card = {
-        "name": arguments.name,
+    styles = _styles(arguments, tflite, run, about) if about.styles else {}
+    return {
+        "name": name,
         "descriptor": about.to_dict(),
         "parameters": run["parameters"],
-        **measured,
-        "recipe": {**recipe, "start": _started(recipe["start"], arguments.name)},
+        **(styles or _scores(arguments, tflite, about)),
+        "recipe": {**recipe, "start": _started(recipe["start"], name)},
         "data": {"what": arguments.data, **run["photographs"]},
         "loss_network": run["loss_network"],
         "steps": sum(stage["steps"] for stage in stages),
         "seconds": round(sum(stage["seconds"] for stage in stages), 1),
         "versions": run["versions"],
-        "sha256": {"model.keras": sha256(checkpoint), "model.tflite": sha256(tflite)},
+        "sha256": _digests(name),
         "date": date.today().isoformat(),
         "command": " && ".join(stage["command"] for stage in stages),
     }
-    with atomic_path(folder / "card.json") as beside:
-        beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
-    print(json.dumps(measured, indent=2))
 
 
-def _scores(
-    arguments: argparse.Namespace, model: Path, run: dict, about: ModelDescriptor
-) -> dict[str, Any]:
+def _again(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Converts a shipped model anew and returns its card with new numbers and digests.
+
+    Numbers of styles stay: they need the paintings, which the card only names.
+    """
+    about = zoo.descriptor(name)
+    tflite = _converted(name, about)
+    scores = {} if about.styles else _scores(arguments, tflite, about)
+    return {**zoo.card(name), **scores, "sha256": _digests(name)}
+
+
+def _converted(name: str, about: ModelDescriptor) -> Path:
+    """Writes a shipped model's .tflite file and returns its path."""
+    tflite = WEIGHTS / name / "model.tflite"
+    tflite.parent.mkdir(parents=True, exist_ok=True)
+    # Strokes do not show float16.
+    given = ("none", GRAIN, "float16") if about.styles else ("affine", 0.0, "none")
+    with atomic_path(tflite) as beside:
+        beside.write_bytes(to_tflite(load_file(CHECKPOINTS / f"{name}.keras"), *given))
+        embed(beside, about)
+    return tflite
+
+
+def _digests(name: str) -> dict[str, str]:
+    files = CHECKPOINTS / f"{name}.keras", WEIGHTS / name / "model.tflite"
+    return {f"model{path.suffix}": sha256(path) for path in files}
+
+
+def _scores(arguments: argparse.Namespace, model: Path, about: ModelDescriptor) -> dict[str, Any]:
     """Returns what the card of a model that enlarges says of it."""
     lpips = LPIPS(arguments.lpips) if arguments.lpips else None
-    plain, matched = (Upscaler(model, histogram_match=match).upscale for match in (False, True))
+    plain, matched = (Upscaler(model, histogram_match=h).upscale for h in ("none", "affine"))
     return {
         key: {each.name: judge(upscale, each, about.scale, lpips) for each in arguments.sets}
-        for key, upscale in (("numbers", plain), ("numbers_histogram_matched", matched))
+        for key, upscale in (("numbers", plain), ("numbers_matched", matched))
     }
 
 

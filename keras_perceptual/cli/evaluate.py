@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 import keras_perceptual
 from keras_perceptual import zoo
 from keras_perceptual.cli.checkout import checkout
+from keras_perceptual.cli.options import add_histogram_match
 from keras_perceptual.errors import PerceptualError
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation import figures
@@ -81,9 +82,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="take the LR images of each set from DIR/SET, instead of its LRxSCALE",
     )
-    parser.add_argument(
-        "--histogram-match", action=argparse.BooleanOptionalAction, default=False, help="after SR"
-    )
+    add_histogram_match(parser, "none")
     parser.add_argument("--fidelity", type=float, default=0.0, help="as for infer.py")
     parser.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
     parser.add_argument(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_perceptual.cli.checkout import checkout
+from keras_perceptual.cli.options import add_histogram_match
 from keras_perceptual.errors import PerceptualError
 from keras_perceptual.files import images
 from keras_perceptual.system.quiet import quiet_stderr
@@ -103,7 +104,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         default="all",
         choices=("saved_model", "tflite", "onnx", "all"),
         help="all is saved_model and tflite; onnx needs pip install onnx onnxruntime tf2onnx, "
-        "and is the generator without histogram matching",
+        "and is the generator without a post-process",
     )
     parser.add_argument("--out", type=Path, default=Path("exports"), help="folder to write to")
     parser.add_argument(
@@ -120,12 +121,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         required=samples is None,
         help="LR images to calibrate int8 on and to compare with",
     )
-    parser.add_argument(
-        "--histogram-match",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="match the levels of the result to the input's",
-    )
+    add_histogram_match(parser, "affine")
     parser.add_argument("--fixed-size", type=_size, metavar="HxW", help="static LR shape (.tflite)")
     parser.add_argument(
         "--pixel-limit", type=int, default=4_000_000, help="largest image that serve_bytes takes"

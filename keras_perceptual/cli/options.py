@@ -11,8 +11,9 @@ from typing import Any
 from keras_perceptual.inference.converter import LARGEST_SCALE
 from keras_perceptual.inference.engines import ENGINES
 from keras_perceptual.pixels.grain import GRAIN
+from keras_perceptual.pixels.histograms import HISTOGRAM_MATCHES
 
-__all__ = ["STREAM", "named_weights", "parser"]
+__all__ = ["STREAM", "add_histogram_match", "named_weights", "parser"]
 
 _Group = argparse._ArgumentGroup
 STREAM = Path("-")  # stdin as an input, stdout as an output
@@ -118,6 +119,25 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", action="store_true", help="all frames of animations")
 
 
+def add_histogram_match(group: argparse.ArgumentParser | _Group, default: str) -> None:
+    """Adds `--histogram-match`, which infer.py, export.py and evaluate.py have in common."""
+    group.add_argument(
+        "--histogram-match",
+        choices=HISTOGRAM_MATCHES,
+        default=default,
+        help="take out a shift of colour and contrast that the model adds, give the result the "
+        "levels of the input as the paper does, or neither (%(default)s)",
+    )
+    group.add_argument(
+        "--no-histogram-match",
+        dest="histogram_match",
+        action="store_const",
+        const="none",
+        default=argparse.SUPPRESS,
+        help="--histogram-match none",
+    )
+
+
 def _add_models(models: _Group) -> None:
     models.add_argument(
         "--model", help="a shipped model (--list-models), or a .tflite or .keras file"
@@ -138,12 +158,7 @@ def _add_models(models: _Group) -> None:
         "decides for each picture by what it shows (auto)",
     )
     models.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
-    models.add_argument(
-        "--histogram-match",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="match the colours of the result to the input's (default: on)",
-    )
+    add_histogram_match(models, "affine")
     models.add_argument("--list-models", action="store_true", help="show those that ship, and end")
 
 

@@ -15,6 +15,7 @@ from keras_perceptual.export.saved_model import next_version, write_errors, writ
 from keras_perceptual.export.tflite import fitted, to_tflite
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.grain import GRAIN
+from keras_perceptual.pixels.histograms import check_match
 from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.zoo.descriptor import ModelDescriptor, embed
 
@@ -37,11 +38,13 @@ class Exporter:
             `load_generator` takes them.
         out: folder for the artefacts.
         photographs: `[H, W, 3]` uint8 LR images to compare with, and to calibrate `int8` on.
-        histogram_match: whether the artefacts match levels; an ONNX file and a style never do.
+        histogram_match: `affine`, `paper` or `none`, the artefacts' post-process; an ONNX file and
+            a style have none.
 
     Raises:
         ZooError: if there is no such model.
         ExportError: if it is no generator, or there are no photographs.
+        ValueError: for an unknown `histogram_match`.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Exporter:
         model: str,
         out: Path,
         photographs: list[np.ndarray],
-        histogram_match: bool = True,
+        histogram_match: str = "affine",
     ) -> None:
         if not photographs:
             raise ExportError("expected photographs to compare with, found none")
@@ -60,7 +63,7 @@ class Exporter:
             raise ExportError(f"{model}: has several styles; choose one of #1 to #{styles}")
         self.name = zoo.short_name(model)
         self.out, self.photographs = out, photographs
-        self.histogram_match = histogram_match and not styles
+        self.histogram_match = check_match("none" if styles else histogram_match)
         self.grain = GRAIN if styles else 0.0
 
     def saved_model(self, pixel_limit: int = 4_000_000) -> Exported:
@@ -109,7 +112,7 @@ class Exporter:
         return self._written(f"{self.name}{suffix}.tflite", content, agreement, self.descriptor)
 
     def onnx(self) -> Exported:
-        """Writes `out/<model>.onnx`, the bare generator: it never matches levels.
+        """Writes `out/<model>.onnx`, the bare generator without a post-process.
 
         Raises:
             ExportError: if it cannot be converted, packages for it are not installed, it
@@ -146,7 +149,7 @@ class Exporter:
         exact: bool = True,
         bare: bool = False,
     ) -> verification.Agreement:
-        histogram_match, grain = (False, 0.0) if bare else (self.histogram_match, self.grain)
+        histogram_match, grain = ("none", 0.0) if bare else (self.histogram_match, self.grain)
         agreement = verification.compare(
             artefact, self.generator, photographs, histogram_match, grain
         )

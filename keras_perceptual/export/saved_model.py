@@ -22,7 +22,7 @@ def save_serving(
     generator: keras.Model,
     scale: int,
     folder: Path,
-    histogram_match: bool = True,
+    histogram_match: str = "affine",
     grain: float = 0.0,
     pixel_limit: int = 4_000_000,
 ) -> Path:
@@ -33,7 +33,8 @@ def save_serving(
         scale: its scale.
         folder: the model's own, `exports/<model>`; the new version is a folder in it, named by
             the integer after the largest there.
-        histogram_match: whether `serving_default` and `serve_bytes` match levels.
+        histogram_match: `affine`, `paper` or `none`, the post-process of `serving_default` and
+            `serve_bytes`.
         grain: that these two give their input, in levels.
         pixel_limit: largest number of pixels of an image that `serve_bytes` takes.
 
@@ -97,7 +98,7 @@ def write_serving(
     folder: Path,
     generator: keras.Model,
     scale: int,
-    histogram_match: bool,
+    histogram_match: str,
     grain: float,
     pixel_limit: int,
 ) -> None:

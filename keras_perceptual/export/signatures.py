@@ -10,26 +10,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_perceptual.models.layers import HistogramMatching
+from keras_perceptual.models.matching import AffineMatching, HistogramMatching
 from keras_perceptual.models.normalization import (
     InstanceNormalization,
     given_statistics,
     recorded_statistics,
 )
 from keras_perceptual.pixels.grain import headroom, waves
+from keras_perceptual.pixels.histograms import check_match
 from keras_perceptual.pixels.transparency import CELL, LEVELS
 
 __all__ = ["endpoints", "paint", "serve_bytes", "serving_default", "tile", "upscale"]
 
 
 def endpoints(
-    generator: keras.Model, histogram_match: bool, grain: float, shape: list
+    generator: keras.Model, histogram_match: str, grain: float, shape: list
 ) -> dict[str, tuple]:
     """Returns the functions that every artefact has, by name, each with what it takes.
 
     Args:
         generator: a functional model from `lr` to `sr`, float32.
-        histogram_match: whether `serving_default` matches levels.
+        histogram_match: `affine`, `paper` or `none`, the post-process of `serving_default`.
         grain: that `serving_default` gives its input, in levels.
         shape: of `lr`, None where it is dynamic.
     """
@@ -84,15 +85,19 @@ def _one_or_all(inputs: tuple) -> Any:
 
 
 def serving_default(
-    generator: keras.Model, histogram_match: bool = True, grain: float = 0.0
+    generator: keras.Model, histogram_match: str = "affine", grain: float = 0.0
 ) -> Callable[[Any], dict[str, Any]]:
     """Returns `lr` uint8 `[N, H, W, 3]` -> `sr` uint8, with all that comes before and after."""
+    check_match(histogram_match)
+    affine = AffineMatching.of(generator) if histogram_match == "affine" else None
     match = HistogramMatching()
 
     def serve(lr: Any) -> dict[str, Any]:
         levels = tf.cast(lr, tf.float32)
         sr = generator(_grained(levels, grain) if grain else levels)
-        if histogram_match:
+        if affine:
+            sr = affine(sr)
+        elif histogram_match == "paper":
             sr = match(sr, levels)
         return {"sr": tf.cast(tf.round(tf.clip_by_value(sr, 0.0, 255.0)), tf.uint8)}
 
@@ -118,7 +123,7 @@ def _grained(levels: Any, deviation: float) -> Any:
 def serve_bytes(
     generator: keras.Model,
     scale: int,
-    histogram_match: bool = True,
+    histogram_match: str = "affine",
     grain: float = 0.0,
     pixel_limit: int = 4_000_000,
 ) -> Callable[[Any], dict[str, Any]]:
@@ -131,7 +136,7 @@ def serve_bytes(
     Args:
         generator: from `lr` to `sr`.
         scale: its scale.
-        histogram_match: whether to match the output's levels to the input's.
+        histogram_match: the post-process, as `histograms.check_match` has them.
         grain: that the input gets, in levels.
         pixel_limit: largest number of pixels of an input image.
     """

@@ -21,7 +21,7 @@ QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 
 def to_tflite(
     generator: keras.Model,
-    histogram_match: bool = True,
+    histogram_match: str = "affine",
     grain: float = 0.0,
     quantize: str = "none",
     photographs: Iterable[np.ndarray] = (),
@@ -31,7 +31,7 @@ def to_tflite(
 
     Args:
         generator: a functional model from `lr` to `sr`, float32.
-        histogram_match: whether `serving_default` matches levels.
+        histogram_match: `affine`, `paper` or `none`, the post-process of `serving_default`.
         grain: that `serving_default` gives its input, in levels.
         quantize: `none`; `float16` weights; `dynamic`, 8-bit weights; or `int8`, weights and
             activations in 8 bits, calibrated on `photographs`.

@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_perceptual.pixels.affine import IDENTITY, measured
 from keras_perceptual.pixels.grain import grained
 from keras_perceptual.pixels.histograms import histogram, look_up, matching_table
 from keras_perceptual.pixels.resampling import to_uint8
@@ -73,7 +75,7 @@ def compare(
     artefact: Signatures,
     generator: keras.Model,
     photographs: Iterable[np.ndarray],
-    histogram_match: bool = True,
+    histogram_match: str = "affine",
     grain: float = 0.0,
 ) -> Agreement:
     """Compares an artefact with its Keras model on photographs.
@@ -87,20 +89,22 @@ def compare(
         artefact: what was exported.
         generator: what it was made from.
         photographs: `[H, W, 3]` uint8 LR images.
-        histogram_match: whether the artefact's `serving_default` matches levels.
+        histogram_match: `affine`, `paper` or `none`, the post-process of its `serving_default`.
         grain: that it gives its input, in levels.
 
     Returns:
         The agreement over all pixels of all photographs.
     """
+    run = partial(_run, generator)
+    affine = measured(run) if histogram_match == "affine" else IDENTITY
     largest, absolute, squared, seconds, pixels = 0, 0.0, 0.0, [], 0
     for lr in photographs:
         batch = lr[None]
-        plain = _run(generator, lr)
-        exact = _run(generator, grained(lr, grain)) if grain else plain
+        plain = run(batch)[0]
+        exact = affine(run(grained(lr, grain)[None])[0] if grain else plain)
         low, high = to_uint8(exact - NOISE), to_uint8(exact + NOISE)
         expected = to_uint8(exact)
-        if histogram_match:
+        if histogram_match == "paper":
             table = matching_table(histogram(expected), histogram(lr))
             low, high, expected = (look_up(table, x) for x in (low, high, expected))
         times = []
@@ -127,4 +131,4 @@ def compare(
 
 
 def _run(generator: keras.Model, lr: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(generator(lr[None].astype(np.float32)))[0]
+    return keras.ops.convert_to_numpy(generator(lr.astype(np.float32)))

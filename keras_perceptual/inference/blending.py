@@ -52,10 +52,8 @@ def blend_tflite(first: bytes, second: bytes, share: float) -> bytes:
     targets, others = _constants(blended), _constants(second)
     if list(targets) != list(others):
         raise BlendError("expected models of one architecture, received different tensors")
-    weights = blend_weights(
-        *([each.astype(np.float32) for each in found.values()] for found in (targets, others)),
-        share,
-    )
+    first, second = ([w.astype(np.float32) for w in f.values()] for f in (targets, others))
+    weights = blend_weights(first, second, share)
     for target, weight in zip(targets.values(), weights, strict=True):
         target[:] = weight
     return bytes(blended)

@@ -115,7 +115,7 @@ class Conversion:
         form: Format,
         progress: Progress | None,
     ) -> tuple[int, int]:
-        """Takes an animation frame by frame; each is matched with its own histogram.
+        """Takes an animation frame by frame; the paper's matching is of each frame alone.
 
         What the first one shows decides for all.
         """

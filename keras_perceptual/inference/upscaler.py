@@ -11,9 +11,11 @@ from keras_perceptual import zoo
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
 from keras_perceptual.inference.engines import Blend, Engine, MixedEngine, open_engine
 from keras_perceptual.inference.enlargement import Enlargement
+from keras_perceptual.inference.matching import matched
 from keras_perceptual.inference.request import Choice, Pipeline, Request
 from keras_perceptual.inference.restoration import restoration
 from keras_perceptual.inference.tiling import Pass, default_budget
+from keras_perceptual.pixels.histograms import check_match
 from keras_perceptual.zoo.descriptor import ModelDescriptor, read
 
 __all__ = ["Upscaler"]
@@ -35,8 +37,9 @@ class Upscaler(Converter):
         restore: how much damage, JPEG's and noise, is taken out: from 0, the clean model's result,
             to 1, the restoring one's. `auto` looks at each picture: 1 if it shows damage, else 0.
             Without `model` only; of two passes it concerns the first.
-        histogram_match: whether to give the result the distribution of levels of its input, as
-            the paper does.
+        histogram_match: `affine` takes out a shift of colour and contrast that the model adds;
+            `paper` gives the result the distribution of levels of its input, as the paper does;
+            `none` does neither.
         engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
         threads: processor cores to use; all by default.
         memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
@@ -47,8 +50,8 @@ class Upscaler(Converter):
         scale: output size over input size.
 
     Raises:
-        ValueError: if `fidelity`, `restore` or `scale` is out of its range, or there is `restore`
-            for a `model`.
+        ValueError: if `fidelity`, `restore` or `scale` is out of its range, there is `restore` for
+            a `model`, or for an unknown `histogram_match`.
         ZooError: if there is no such model.
         EngineError: if the model's file cannot be loaded or is no generator, or has another
             architecture than what `fidelity` would blend into it.
@@ -61,7 +64,7 @@ class Upscaler(Converter):
         scale: float | None = None,
         fidelity: float = 0.0,
         restore: float | str = "auto",
-        histogram_match: bool = True,
+        histogram_match: str = "affine",
         engine: str = "auto",
         threads: int | None = None,
         memory: int | None = None,
@@ -77,7 +80,7 @@ class Upscaler(Converter):
                 )
         if scale is not None and not 1 <= scale <= LARGEST_SCALE:
             raise ValueError(f"expected a scale of 1 to {LARGEST_SCALE}, received {scale:g}")
-        self.histogram_match = histogram_match
+        self.histogram_match = check_match(histogram_match)
         self.memory = memory
         self._model, self._engine = model, engine
         self._threads, self._fidelity, self._restore = threads, fidelity, restore
@@ -121,6 +124,8 @@ class Upscaler(Converter):
             # A model that somebody names is used as it is.
             reach = FLAT_RESTORED if share or model.endswith("-photo") else FLAT
             opened = Pass(engine, name, flat=0 if self._model else reach)
+            if self.histogram_match == "affine":
+                opened = opened.with_engine(matched(engine))
             return self._opened.setdefault((model, share), opened)
 
     def _load(self, model: str) -> tuple[str, Engine]:
@@ -158,7 +163,7 @@ class Upscaler(Converter):
         return Enlargement(
             request,
             passes,
-            match=self.histogram_match,
+            match=self.histogram_match == "paper",
             budget=self.memory or default_budget(),
         )
 

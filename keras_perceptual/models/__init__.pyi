@@ -4,11 +4,12 @@ from .generators import multiply_adds as multiply_adds
 from .layers import BicubicUpsampling as BicubicUpsampling
 from .layers import Crop as Crop
 from .layers import DepthToSpace as DepthToSpace
-from .layers import HistogramMatching as HistogramMatching
 from .layers import Luma as Luma
 from .layers import ReflectionPadding as ReflectionPadding
 from .loading import load_generator as load_generator
 from .loading import transfer as transfer
+from .matching import AffineMatching as AffineMatching
+from .matching import HistogramMatching as HistogramMatching
 from .normalization import InstanceNormalization as InstanceNormalization
 from .style import in_style as in_style
 from .upscaling import johnson as johnson

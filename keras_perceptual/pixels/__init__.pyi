@@ -1,5 +1,10 @@
+from .affine import IDENTITY as IDENTITY
+from .affine import Affine as Affine
+from .affine import measured as measured
 from .grain import GRAIN as GRAIN
 from .grain import grained as grained
+from .histograms import HISTOGRAM_MATCHES as HISTOGRAM_MATCHES
+from .histograms import check_match as check_match
 from .histograms import histogram as histogram
 from .histograms import look_up as look_up
 from .histograms import match_histograms as match_histograms

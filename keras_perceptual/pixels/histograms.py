@@ -6,7 +6,35 @@ import numpy as np
 
 from keras_perceptual.pixels.levels import luma
 
-__all__ = ["histogram", "look_up", "match_histograms", "matching_table", "mix"]
+__all__ = [
+    "HISTOGRAM_MATCHES",
+    "check_match",
+    "histogram",
+    "look_up",
+    "match_histograms",
+    "matching_table",
+    "mix",
+]
+
+HISTOGRAM_MATCHES = ("affine", "paper", "none")
+
+
+def check_match(histogram_match: str) -> str:
+    """Returns the name of a post-process.
+
+    Args:
+        histogram_match: `affine`, which takes out a shift of colour and contrast that the network
+            adds; `paper`, which gives the result the distribution of levels of its input; or
+            `none`.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    if histogram_match not in HISTOGRAM_MATCHES:
+        raise ValueError(
+            f"expected histogram_match 'affine', 'paper' or 'none', received {histogram_match!r}"
+        )
+    return histogram_match
 
 
 def histogram(image: np.ndarray) -> np.ndarray:

@@ -207,12 +207,14 @@ def test_gray_alpha_and_orientation(run_script, folder):
         assert image.getexif().get(0x0112, 1) == 1
 
 
-def test_engines_models_and_no_histogram_match(run_script, folder):
+def test_engines_models_and_histogram_matches(run_script, folder):
     outputs = []
     for flags in (
         [],
         ["--engine", "keras"],
         ["--no-histogram-match"],
+        ["--histogram-match", "none"],
+        ["--histogram-match", "paper"],
         ["--model", "x4-pixel"],
         ["--model", zoo.checkpoint("x4-pixel")],
         ["--threads", 1],
@@ -220,9 +222,11 @@ def test_engines_models_and_no_histogram_match(run_script, folder):
         result = run_script("infer.py", "low.png", "-o", "out.png", *flags, cwd=folder)
         assert result.returncode == 0, result.stderr
         outputs.append(images.read(folder / "out.png").pixels.astype(int))
-    default, keras, unmatched, pixel, pixel_file, one_thread = outputs
+    default, keras, short, none, paper, pixel, pixel_file, one_thread = outputs
     assert np.abs(default - keras).max() <= 2
-    assert np.abs(default - unmatched).max() > 0
+    assert np.array_equal(short, none)
+    assert np.array_equal(default, none)  # this model shifts nothing
+    assert np.abs(paper - none).max() > 2
     assert np.abs(default - pixel).max() > 2
     assert np.abs(pixel - pixel_file).max() <= 2
     assert np.abs(default - one_thread).max() <= 1

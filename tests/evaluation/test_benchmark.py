@@ -150,7 +150,7 @@ def test_evaluate_as_a_user(run_script, small_set, tmp_path):
     numbers = about["images"]["Small"]["x4-pixel"]["b"]
     assert f"{about['means']['Small']['x4-pixel']['psnr_y']:.2f}" in rows[-1]
     ((_, lr, hr),) = [p for p in evaluation.pairs(small_set, 4) if p[0] == "b"]
-    sr = Upscaler("x4-pixel", histogram_match=False).upscale(lr)
+    sr = Upscaler("x4-pixel", histogram_match="none").upscale(lr)
     assert numbers["psnr_y"] == pytest.approx(psnr_y(sr, hr, 4), abs=0.01)
     with Image.open(out / "crops-Small-x4.png") as crops:
         assert crops.width > 4 * 96
@@ -160,7 +160,7 @@ def test_evaluate_with_lpips_draws_the_plot(run_script, small_set, tmp_path, dat
     result = run_script(
         "evaluate.py",
         *("--models", "x4-pixel", "x4-feature", "--data", small_set, "--out", tmp_path),
-        *("--degradation", "blur-bicubic", "--histogram-match", "--rgb"),
+        *("--degradation", "blur-bicubic", "--histogram-match", "paper", "--rgb"),
         env={"KERAS_PERCEPTUAL_LPIPS": str(data("lpips/lpips_alex_v0.1.npz"))},
     )
     assert result.returncode == 0, result.stderr

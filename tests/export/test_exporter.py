@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,8 +15,10 @@ from keras_perceptual.errors import EngineError, ExportError
 from keras_perceptual.export import verification
 from keras_perceptual.export.exporter import Exporter
 from keras_perceptual.inference.upscaler import Upscaler
-from keras_perceptual.models.loading import load_generator
+from keras_perceptual.models.loading import load_generator, save_generator
+from keras_perceptual.pixels.resampling import to_uint8
 from keras_perceptual.zoo.descriptor import read
+from tests.graphics import drawn
 
 pytestmark = [
     # TensorFlow's own, on its way out: the interpreter is not used here, only named.
@@ -36,9 +39,47 @@ def test_tflite_agrees_and_has_builtins_only(exported):
     assert tflite.agreement.psnr > 60
     interpreter = Interpreter(str(tflite.path))
     assert set(interpreter.get_signature_list()) == {"serving_default", "upscale"}
+    assert "DEPTH_TO_SPACE" in _builtins(interpreter)
+
+
+def _builtins(interpreter):
+    """Returns the names of a file's operators, all of which a phone has."""
     operators = {d["op_name"] for d in interpreter._get_ops_details()}
     assert not {o for o in operators if o.startswith("Flex") or o == "CUSTOM"}
-    assert {"UNSORTED_SEGMENT_SUM", "CUMSUM", "GATHER", "DEPTH_TO_SPACE"} <= operators
+    return operators
+
+
+@pytest.mark.parametrize("histogram_match", ["affine", "paper", "none"])
+def test_each_post_process_agrees_and_is_of_builtins(
+    tmp_path, photographs, generator, histogram_match
+):
+    from ai_edge_litert.interpreter import Interpreter
+
+    shift = keras.layers.Rescaling(1.05, 5 - 0.05 * 128)
+    planted = tmp_path / "planted.keras"
+    save_generator(keras.Model(generator.input, shift(generator.output)), planted)
+    exporter = Exporter(str(planted), tmp_path, photographs[:1], histogram_match=histogram_match)
+    path, _, agreement = exporter.tflite()
+    assert agreement.largest <= 1
+    matched = {"UNSORTED_SEGMENT_SUM", "CUMSUM", "GATHER"} <= _builtins(Interpreter(str(path)))
+    assert matched == (histogram_match == "paper")
+    artefact = verification.open_tflite(path.read_bytes())
+    graphics = drawn()
+    for name in ("text", "frame", "disc"):
+        lr = graphics[name]
+        sr = artefact.serving_default(lr[None])[0].astype(int)
+        if histogram_match == "affine":
+            plain = to_uint8(np.asarray(generator(lr[None].astype(np.float32)))[0]).astype(int)
+            assert np.abs(sr - plain).max() <= 1, name
+            assert np.abs(sr.mean((0, 1)) - plain.mean((0, 1))).max() < 0.3, name
+        if histogram_match != "paper":  # where the borders, which infer.py mirrors, count
+            enlarged = Upscaler(planted, histogram_match=histogram_match).upscale(lr)
+            assert np.abs(sr - enlarged)[64:-64, 64:-64].max() <= 1, name
+
+
+def test_refuses_another_post_process(tiny, tmp_path, photographs):
+    with pytest.raises(ValueError, match=r"expected histogram_match .* received True"):
+        Exporter(str(tiny), tmp_path, photographs, histogram_match=True)
 
 
 def test_each_says_what_it_is(exported):
@@ -94,7 +135,7 @@ def test_quantised_files_are_smaller_and_close(exported, exporter, quantize, sma
 def test_fixed_size(tiny, tmp_path, photographs):
     from ai_edge_litert.interpreter import Interpreter
 
-    exporter = Exporter(str(tiny), tmp_path, photographs, histogram_match=False)
+    exporter = Exporter(str(tiny), tmp_path, photographs, histogram_match="none")
     path, _, agreement = exporter.tflite(fixed_size=(40, 60))
     assert path.name == "tiny-40x60.tflite"
     assert agreement.largest <= 1
@@ -179,7 +220,7 @@ def test_a_full_disk_leaves_nothing(tiny, tmp_path, photographs, monkeypatch, pl
 def test_exported_artefacts_enlarge(exported, photographs):
     saved_model, tflite = exported
     results = [
-        Upscaler(model, engine=engine, histogram_match=False).upscale(photographs[1]).astype(int)
+        Upscaler(model, engine=engine, histogram_match="none").upscale(photographs[1]).astype(int)
         for model, engine in (
             (saved_model.path, "saved_model"),
             (saved_model.path.parent, "auto"),

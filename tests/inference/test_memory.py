@@ -32,7 +32,7 @@ print(peak() - before)
 def model(tmp_path_factory):
     """A generator of next to no work: it is the rows around it that are looked at."""
     path = tmp_path_factory.mktemp("model") / "tiny.tflite"
-    path.write_bytes(to_tflite(subpixel(4, channels=4, blocks=1), histogram_match=False))
+    path.write_bytes(to_tflite(subpixel(4, channels=4, blocks=1), histogram_match="none"))
     return path
 
 

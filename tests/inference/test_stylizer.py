@@ -34,7 +34,7 @@ def models(tmp_path_factory):
         model.save(root / f"{styles}.keras")
         (root / f"{styles}.tflite").write_bytes(exporting.to_tflite(model, False, GRAIN))
     one = keras.saving.load_model(root / "1.keras")
-    exporting.save_serving(one, 1, root / "saved", histogram_match=False, grain=GRAIN)
+    exporting.save_serving(one, 1, root / "saved", histogram_match="none", grain=GRAIN)
     return root
 
 

@@ -80,7 +80,7 @@ def test_tiles_do_not_show(name, size):
     """Each shipped model, of odd sizes, in the smallest tiles and in none."""
     photograph = images.read(SAMPLES / "HR" / "chelsea.png").pixels[: size[0], : size[1]]
     whole, tiled = (
-        Upscaler(name, histogram_match=False, memory=bytes_).upscale(photograph).astype(int)
+        Upscaler(name, histogram_match="none", memory=bytes_).upscale(photograph).astype(int)
         for bytes_ in (2**34, 1)
     )
     assert np.abs(whole - tiled).max() <= 1
@@ -93,7 +93,7 @@ def test_tiles_do_not_show_under_transparency(rng):
     alpha[:10] = 7
     lr = np.dstack([np.where(alpha[..., None] == 0, [0, 255, 0], lr), alpha]).astype(np.uint8)
     whole, tiled = (
-        Upscaler("x4-pixel", histogram_match=False, memory=bytes_).upscale(lr).astype(int)
+        Upscaler("x4-pixel", histogram_match="none", memory=bytes_).upscale(lr).astype(int)
         for bytes_ in (2**34, 1)
     )
     assert np.abs(whole - tiled).max() <= 1

@@ -10,15 +10,12 @@ from keras_perceptual.models.layers import (
     BicubicUpsampling,
     Crop,
     DepthToSpace,
-    HistogramMatching,
     Luma,
     ReflectionPadding,
 )
 from keras_perceptual.models.normalization import InstanceNormalization
-from keras_perceptual.pixels.histograms import match_histograms
 from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
-from tests.pixels.test_histograms import _cases
 
 ADDONS = np.load(Path(__file__).parents[1] / "golden" / "addons.npz")
 
@@ -60,42 +57,6 @@ def test_luma_equals_metrics(rng):
     outputs = np.asarray(Luma()(inputs))
     np.testing.assert_allclose(outputs[..., 0], luma(inputs), atol=1e-4)
     assert Luma().compute_output_shape((2, None, 5, 3)) == (2, None, 5, 1)
-
-
-@pytest.mark.parametrize("name", _cases())
-def test_layer_equals_postprocess(name):
-    image, reference = _cases()[name]
-    matched = HistogramMatching()(image[None].astype("float32"), reference[None])
-    assert np.array_equal(np.asarray(matched)[0], match_histograms(image, reference))
-
-
-def test_layer_treats_each_image_of_a_batch_alone(rng):
-    images_ = rng.integers(0, 256, (4, 20, 24, 3), dtype=np.uint8) // np.uint8([1, 2, 3])
-    references = rng.integers(0, 256, (4, 10, 12, 3), dtype=np.uint8)
-    references[1] //= 3
-    references[2] = 7
-    matched = np.asarray(HistogramMatching()(images_, references))
-    expected = [match_histograms(i, r) for i, r in zip(images_, references, strict=True)]
-    difference = np.abs(matched - np.array(expected, int))
-    assert difference.max() <= 1  # where float32 and float64 round a tie apart
-    assert np.mean(difference > 0) < 0.02
-
-
-def test_layer_rounds_and_clips_first():
-    image = np.float32([-5, 0.4, 0.6, 254.5, 300]).reshape(1, 1, 5, 1)
-    same = HistogramMatching()(image, image)
-    assert np.asarray(same).ravel().tolist() == [0, 0, 1, 254, 255]
-
-
-def test_layer_is_part_of_a_model_that_loads_in_safe_mode(tmp_path, rng):
-    inputs = [keras.Input((None, None, 3)), keras.Input((None, None, 3))]
-    model = keras.Model(inputs, HistogramMatching(name="match")(*inputs))
-    model.save(tmp_path / "a.keras")
-    loaded = keras.saving.load_model(tmp_path / "a.keras", safe_mode=True)
-    image, reference = rng.uniform(0, 255, (2, 1, 9, 8, 3)).astype(np.float32)
-    assert np.array_equal(
-        np.asarray(model([image, reference])), np.asarray(loaded([image, reference]))
-    )
 
 
 def test_group_normalization_stands_in_for_instance_normalization():

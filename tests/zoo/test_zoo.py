@@ -45,7 +45,7 @@ def test_card(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_enlarges_the_samples_better_than_bicubic(name):
     scale = zoo.descriptor(name).scale
-    upscale = Upscaler(name, histogram_match=False).upscale
+    upscale = Upscaler(name, histogram_match="none").upscale
     numbers, bicubic = (
         evaluation.judge(each, SAMPLES, scale) for each in (upscale, evaluation.bicubic(scale))
     )
@@ -62,8 +62,8 @@ _TOLERANCES = {"psnr_y": 0.002, "ssim_y": 1e-4, "lpips": 5e-4, "cross_hatch": 0.
 def test_numbers_of_the_card_can_be_had_again(data, name):
     card = zoo.card(name)
     lpips = LPIPS(data("lpips/lpips_alex_v0.1.npz"))
-    for key, matched in (("numbers", False), ("numbers_histogram_matched", True)):
-        upscale = Upscaler(name, histogram_match=matched).upscale
+    for key, histogram_match in (("numbers", "none"), ("numbers_matched", "affine")):
+        upscale = Upscaler(name, histogram_match=histogram_match).upscale
         numbers = evaluation.judge(upscale, data("test/Set5"), zoo.descriptor(name).scale, lpips)
         for metric, tolerance in _TOLERANCES.items():
             assert numbers[metric] == pytest.approx(card[key]["Set5"][metric], abs=tolerance)

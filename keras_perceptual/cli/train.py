@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import inspect
 import logging
 import re
@@ -74,6 +75,12 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--vgg-weights", metavar="FILE", help="VGG16's weights, .npz or .h5")
     parser.add_argument(
         "--workers", type=int, default=2, help="threads that decode photographs (%(default)s)"
+    )
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write the curves and samples for TensorBoard too, into RUN/tensorboard; a run that "
+        "has them goes on with them (needs pip install tensorboard)",
     )
     numbers = parser.add_argument_group(
         "numbers of the recipe, to change", f"In brackets is what {_DEFAULT.name} has."
@@ -155,11 +162,16 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
     data = None if arguments.resume else _data(arguments.data)
     if not (arguments.resume or data):
         options.error("expected --data FOLDER: neither data/train nor the samples are here")
-    logging.basicConfig(format="%(message)s")
     out = arguments.resume or arguments.out
     out = out or Path("runs", f"{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}")
+    board = _board(out, arguments)
+    if board and not _has_tensorboard():
+        options.error(
+            "TensorBoard's files need packages of their own: pip install tensorboard tensorflow"
+        )
+    logging.basicConfig(format="%(message)s")
     try:
-        last = _train(recipe, data, out, arguments)
+        last = _train(recipe, data, out, board, arguments)
     except ModuleNotFoundError as error:
         print(f"{options.prog}: {error}; pip install -r requirements.txt has it", file=sys.stderr)
         return 1
@@ -176,15 +188,34 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
+def _board(out: Path, arguments: argparse.Namespace) -> Path | None:
+    """Returns the folder of the run's event files, if it is to have any."""
+    board = out / "tensorboard"
+    return board if arguments.tensorboard or (arguments.resume and board.is_dir()) else None
+
+
+def _has_tensorboard() -> bool:
+    """Keras's callback needs TensorFlow under every backend."""
+    try:
+        import tensorboard.summary.v2  # noqa: F401  a folder of that name is not enough
+    except ImportError:
+        return False
+    return importlib.util.find_spec("tensorflow") is not None
+
+
 def _train(
-    recipe: Recipe, data: str | Path | None, out: Path, arguments: argparse.Namespace
+    recipe: Recipe,
+    data: str | Path | None,
+    out: Path,
+    board: Path | None,
+    arguments: argparse.Namespace,
 ) -> dict:
     """Makes a run, or goes on with one; returns the last row of its history."""
     with quiet_stderr():  # importing Keras is what takes long and talks
         from keras_perceptual.training.prepare import Sources
         from keras_perceptual.training.run import resume, train
     if data is None:
-        return resume(out)
+        return resume(out, board)
     sources = Sources(
         _absolute(data),
         arguments.loss_network,
@@ -193,4 +224,4 @@ def _train(
         tuple(map(_absolute, arguments.style)),
         arguments.samples and _absolute(arguments.samples),
     )
-    return train(recipe, sources, out)
+    return train(recipe, sources, out, board)

@@ -1,6 +1,8 @@
 from . import vgg as vgg
-from .adversary import discriminator as discriminator
 from .adversary import relativistic as relativistic
+from .discriminators import DISCRIMINATORS as DISCRIMINATORS
+from .discriminators import discriminator as discriminator
+from .discriminators import unet_discriminator as unet_discriminator
 from .perceptual import PerceptualLoss as PerceptualLoss
 from .terms import chroma as chroma
 from .terms import feature_reconstruction as feature_reconstruction

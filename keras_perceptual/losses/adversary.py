@@ -1,36 +1,13 @@
-"""The adversary: a discriminator of patches, and what it and the generator each minimise."""
+"""The adversary: what a discriminator and the generator each minimise."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
-__all__ = ["discriminator", "relativistic", "versus"]
-
-
-def discriminator(channels: int = 48) -> keras.Model:
-    """Builds a network that says of each patch of an image how real it looks.
-
-    Args:
-        channels: filters of the first convolution.
-
-    Returns:
-        A functional model from `[N, H, W, 3]` RGB in 0..255 to logits `[N, H/8, W/8, 1]`, each of
-        which sees 33x33 pixels.
-
-    Source: the patches of Isola et al. 2017 (pix2pix), without normalisation.
-    """
-    image = keras.Input((None, None, 3), name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit")(image)
-    for i, filters in enumerate((channels, 2 * channels, 4 * channels)):
-        x = layers.Conv2D(filters, 5 if i == 0 else 3, 2, padding="same", name=f"down{i}")(x)
-        x = layers.LeakyReLU(0.2, name=f"down{i}_relu")(x)
-    x = layers.Conv2D(4 * channels, 3, padding="same", name="body")(x)
-    x = layers.LeakyReLU(0.2, name="body_relu")(x)
-    logits = layers.Conv2D(1, 1, name="logits", dtype="float32")(x)
-    return keras.Model(image, logits, name="discriminator")
+__all__ = ["relativistic", "versus"]
 
 
 def relativistic(more: Any, less: Any) -> Any:
@@ -67,6 +44,7 @@ def versus(network: keras.Model, hr: Any, sr: Any) -> tuple[Any, Any]:
     """
     real = network(hr, training=True)
     frozen = [ops.stop_gradient(variable.value) for variable in network.trainable_variables]
-    seen, _ = network.stateless_call(frozen, [], sr)
+    state = [variable.value for variable in network.non_trainable_variables]
+    seen, _ = network.stateless_call(frozen, state, sr)
     fake = network(ops.stop_gradient(sr), training=True)
     return relativistic(seen, ops.stop_gradient(real)), relativistic(real, fake)

@@ -153,6 +153,7 @@ def build_trainer(recipe: Recipe, sources: Sources, start: bool = True) -> Perce
             **{name: recipe.loss.get(name, 0.0) for name in PerceptualTrainer.OWN_LOSSES},
             fixed_statistics=recipe.fixed_statistics,
             seed=recipe.seed,
+            discriminator=recipe.discriminator,
         )
         trainer.compile(
             optimizer=_optimizer(recipe),

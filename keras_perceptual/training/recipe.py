@@ -25,6 +25,8 @@ class Recipe:
         scale: HR size over LR size.
         loss: loss name to weight, as `losses.PerceptualLoss` takes them; `adversarial` and
             `stability` are `trainer.PerceptualTrainer`'s.
+        discriminator: against which `adversarial` is: `patches`, or `unet`, which judges each pixel
+            and takes more time.
         normalization: of a style generator, `instance` or `batch`.
         style_size: what style images are resized to, in pixels: the side of a square of the same
             area.
@@ -60,6 +62,7 @@ class Recipe:
     blocks: int = 7
     scale: int = 4
     loss: Mapping[str, float] = field(default_factory=lambda: {"pixel_absolute": 1.0})
+    discriminator: str = "patches"
     normalization: str = "instance"
     style_size: int = 384
     start: str = ""
@@ -104,6 +107,15 @@ class Recipe:
         if "stability" in self.loss and self.patch_size < 32 * self.scale:
             raise ValueError(
                 f"expected a patch_size of at least {32 * self.scale} for stability, "
+                f"received {self.patch_size}"
+            )
+        if self.discriminator not in ("patches", "unet"):
+            raise ValueError(
+                f"expected a discriminator of patches or unet, received {self.discriminator!r}"
+            )
+        if self.discriminator == "unet" and self.patch_size % 8:
+            raise ValueError(
+                f"expected a patch_size in a multiple of 8 for the discriminator unet, "
                 f"received {self.patch_size}"
             )
         if self.decay not in ("cosine", "constant"):

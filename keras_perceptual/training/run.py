@@ -17,6 +17,7 @@ import keras_perceptual
 from keras_perceptual.errors import TrainingError
 from keras_perceptual.losses import vgg
 from keras_perceptual.system.atomic import atomic_path
+from keras_perceptual.training.board import Board
 from keras_perceptual.training.callbacks import Averaging, Checkpoint, Guard, Progress
 from keras_perceptual.training.dataset import with_styles
 from keras_perceptual.training.history import History
@@ -36,13 +37,14 @@ __all__ = ["resume", "train"]
 logger = logging.getLogger(__name__)
 
 
-def train(recipe: Recipe, sources: Sources, out: Path) -> dict:
+def train(recipe: Recipe, sources: Sources, out: Path, board: Path | None = None) -> dict:
     """Makes a new run.
 
     Args:
         recipe: every number of it.
         sources: photographs and weights.
         out: the run's folder, which must not hold a run yet.
+        board: folder for TensorBoard's event files; by default none are written.
 
     Returns:
         The last epoch's row of history.csv.
@@ -55,14 +57,15 @@ def train(recipe: Recipe, sources: Sources, out: Path) -> dict:
         raise TrainingError(f"{out}: holds a run already; --resume it or name another --out")
     run = _Run(recipe, sources, out)
     run.save_recipe()
-    return run.fit()
+    return run.fit(board)
 
 
-def resume(out: Path) -> dict:
+def resume(out: Path, board: Path | None = None) -> dict:
     """Goes on with a run from its last checkpoint, with the same recipe and sources.
 
     Args:
         out: the run's folder.
+        board: as `train` takes it.
 
     Returns:
         The last epoch's row of history.csv.
@@ -79,7 +82,7 @@ def resume(out: Path) -> dict:
         raise TrainingError(f"{path}: expected the recipe of a run: {error}") from None
     run = _Run(recipe, sources, out)
     run.restore(loss_network)
-    return run.fit()
+    return run.fit(board)
 
 
 class _Run:
@@ -135,7 +138,7 @@ class _Run:
         if self.checkpoint.exists():
             self.trainer.load_weights(self.checkpoint)
 
-    def fit(self) -> dict:
+    def fit(self, board: Path | None) -> dict:
         """Makes the steps that are left, saving each epoch; returns the last row of history.csv."""
         recipe, done, styles = self.recipe, self.trainer.step, len(self.sources.styles)
         history = History(self.out / "history.csv", keep=done)
@@ -154,6 +157,7 @@ class _Run:
                         progress,
                         self._validation(),
                         history,
+                        *([Board(board, self.out)] if board else []),
                         Checkpoint(self.checkpoint, self.result, self.out / "model.keras"),
                     ],
                 )

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_perceptual.losses import adversary
+from keras_perceptual.losses.discriminators import DISCRIMINATORS
 from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.training.optimizer import FiniteMean
 
@@ -31,6 +32,7 @@ class PerceptualTrainer(keras.Model):
             none at 0.
         fixed_statistics: whether batch normalisation keeps the statistics it has.
         seed: of movement and noise.
+        discriminator: a key of `losses.DISCRIMINATORS`, where there is an adversarial loss.
     """
 
     OWN_LOSSES = ("adversarial", "stability")  # those that take more than hr and sr
@@ -45,6 +47,7 @@ class PerceptualTrainer(keras.Model):
         stability: float = 0.0,
         fixed_statistics: bool = False,
         seed: int = 0,
+        discriminator: str = "patches",
     ) -> None:
         super().__init__(name="perceptual_trainer")
         self.generator = generator
@@ -53,7 +56,7 @@ class PerceptualTrainer(keras.Model):
         self.fixed_statistics = fixed_statistics
         names = list(loss.weights)
         if adversarial:
-            self.discriminator = adversary.discriminator()
+            self.discriminator = DISCRIMINATORS[discriminator]()
             names += ["adversarial", "discriminator"]
         if stability:
             self.seed, self.random = seed, keras.random.SeedGenerator(seed)

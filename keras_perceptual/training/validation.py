@@ -21,7 +21,7 @@ from keras_perceptual.pixels.resampling import crop_to_multiple, imresize, to_ui
 from keras_perceptual.training.callbacks import no_number
 from keras_perceptual.training.degradations import Damage, lr_of
 
-__all__ = ["StyleValidation", "Validation"]
+__all__ = ["StyleValidation", "Validation", "sheet_path"]
 
 
 class Validation(keras.callbacks.Callback):
@@ -55,7 +55,7 @@ class Validation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.checkpoint = checkpoint
-        self.result, self.scale, self.samples = result, scale, out / "samples"
+        self.result, self.scale, self.out = result, scale, out
         self.pairs = []
         for number, hr in enumerate(_middles(paths, self.SIDE)):
             hr = crop_to_multiple(hr, scale)
@@ -88,7 +88,7 @@ class Validation(keras.callbacks.Callback):
                     ]
                 )
         logs["val_psnr_y"] = float(np.mean(scores))
-        _write_samples(self.samples / f"{self.model.step:06d}.png", rows)
+        _write_samples(sheet_path(self.out, self.model.step), rows)
 
 
 class StyleValidation(keras.callbacks.Callback):
@@ -120,7 +120,7 @@ class StyleValidation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.result, self.loss = result, loss
-        self.samples, self.checkpoint = out / "samples", checkpoint
+        self.out, self.checkpoint = out, checkpoint
         self.photographs = list(_middles(paths, self.SIDE))
         self.grained = [grained(each, grain) for each in self.photographs]
 
@@ -141,7 +141,12 @@ class StyleValidation(keras.callbacks.Callback):
             rows.append(row)
         if losses:
             logs["val_loss"] = float(np.mean(losses))
-            _write_samples(self.samples / f"{self.model.step:06d}.png", rows[: self.SHOWN])
+            _write_samples(sheet_path(self.out, self.model.step), rows[: self.SHOWN])
+
+
+def sheet_path(out: Path, step: int) -> Path:
+    """Returns the file of the pictures that a run in the folder `out` shows after a step."""
+    return out / "samples" / f"{step:06d}.png"
 
 
 def _middles(paths: list[Path], side: int) -> Iterator[np.ndarray]:

@@ -59,6 +59,7 @@ def test_help_starts_without_keras(run_script, tmp_path):
         (["--recipe", "x3"], 2, "invalid choice"),
         (["--steps", "many"], 2, "invalid int"),
         (["--patch-size", "33"], 2, "multiple of the scale"),
+        (["--discriminator", "pixels"], 2, "a discriminator of patches or unet"),
         (["--loss", "feature"], 2, "NAME=WEIGHT"),
         (["--damage", "noise"], 2, "NAME=NUMBER"),
         (["--resume", "none", "--steps", "5"], 2, "keeps the run's recipe"),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_perceptual.files import images
 from keras_perceptual.training import Sources, callbacks, get_recipe
+from keras_perceptual.training.validation import sheet_path
 from tests.conftest import SAMPLES
 
 
@@ -55,6 +59,34 @@ def history(run):
     """Returns the rows of a run's history.csv."""
     with (run / "history.csv").open(newline="") as file:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def events(folder):
+    """Returns what TensorBoard's event files in a folder hold: by tag, (step, array) in order."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    files = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    return {
+        tag: [(event.step, make_ndarray(event.tensor_proto)) for event in files.Tensors(tag)]
+        for tag in files.Tags()["tensors"]
+    }
+
+
+def check_events(run):
+    """Checks that TensorBoard has the numbers of history.csv and the samples, at their steps."""
+    board = run / "tensorboard"
+    train, validation = events(board / "train"), events(board / "validation")
+    rows = history(run)
+    for name in rows[0].keys() - {"step", "seconds"}:
+        of, tag = (validation, name[4:]) if name.startswith("val_") else (train, name)
+        written = [(step, float(number)) for step, number in of[f"epoch_{tag}"]]
+        assert written == [(row["step"], pytest.approx(row[name], rel=1e-6)) for row in rows], name
+    steps, sheets = zip(*validation["samples"], strict=True)
+    assert [f"{step:06d}.png" for step in steps] == sorted(os.listdir(run / "samples"))
+    for step, (*_, png) in zip(steps, sheets, strict=True):
+        with Image.open(io.BytesIO(png)) as sheet, Image.open(sheet_path(run, step)) as expected:
+            np.testing.assert_array_equal(sheet, expected)
 
 
 @pytest.fixture

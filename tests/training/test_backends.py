@@ -13,7 +13,7 @@ from keras_perceptual.models.loading import load_generator
 from keras_perceptual.models.upscaling import johnson
 from keras_perceptual.training import train
 from tests.conftest import ROOT
-from tests.training.conftest import history, tiny
+from tests.training.conftest import check_events, history, tiny
 
 LOSS = {"feature:block2_conv2": 1.0, "pixel_absolute": 10.0, "phase_bias": 1.0}
 STEPS = 4
@@ -21,6 +21,7 @@ STEPS = 4
 
 def test_jax_trains_the_same_way(tmp_path, sources):
     pytest.importorskip("jax")
+    pytest.importorskip("tensorboard")
     johnson(4, channels=4, blocks=1).save(tmp_path / "start.keras")
     numbers = {"generator": "johnson", "start": str(tmp_path / "start.keras"), "epoch_steps": 1}
     train(tiny(**numbers, loss=LOSS, steps=STEPS), sources, tmp_path / "tensorflow")
@@ -28,7 +29,7 @@ def test_jax_trains_the_same_way(tmp_path, sources):
     numbers |= {"ema": 0.5, "steps": STEPS, "loss": ",".join(f"{n}={w}" for n, w in LOSS.items())}
     result = subprocess.run(
         [sys.executable, str(ROOT / "train.py"), "--recipe", "x4-pixel", "--data", sources.data,
-         "--loss-network", "distilled", "--out", tmp_path / "jax",
+         "--loss-network", "distilled", "--out", tmp_path / "jax", "--tensorboard",
          *(f"--{name.replace('_', '-')}={value}" for name, value in numbers.items())],
         env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
@@ -36,6 +37,7 @@ def test_jax_trains_the_same_way(tmp_path, sources):
         timeout=300,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
+    check_events(tmp_path / "jax")
     ours, theirs = (history(tmp_path / backend) for backend in ("tensorflow", "jax"))
     assert [row["step"] for row in theirs] == list(range(1, STEPS + 1))
     for one, other in zip(ours, theirs, strict=True):

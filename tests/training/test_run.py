@@ -90,6 +90,13 @@ def test_mixed_precision_saves_a_float32_model(tmp_path, sources):
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
+@pytest.mark.parametrize("name", ["discriminator", "unet_discriminator"])
+def test_a_recipe_says_which_discriminator(sources, name):
+    kind = {"discriminator": "unet"} if name == "unet_discriminator" else {}
+    recipe = tiny(loss={"pixel_absolute": 1.0, "adversarial": 1.0}, **kind)
+    assert build_trainer(recipe, sources).discriminator.name == name
+
+
 @pytest.mark.parametrize("loss", ["pixel_absolute", "none"])
 def test_the_precision_is_the_one_before(sources, loss):
     """After a trainer is built, and after one whose loss cannot be."""

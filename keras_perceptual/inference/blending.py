@@ -52,8 +52,8 @@ def blend_tflite(first: bytes, second: bytes, share: float) -> bytes:
     targets, others = _constants(blended), _constants(second)
     if list(targets) != list(others):
         raise BlendError("expected models of one architecture, received different tensors")
-    first, second = ([w.astype(np.float32) for w in f.values()] for f in (targets, others))
-    weights = blend_weights(first, second, share)
+    both = ([each.astype(np.float32) for each in f.values()] for f in (targets, others))
+    weights = blend_weights(next(both), next(both), share)
     for target, weight in zip(targets.values(), weights, strict=True):
         target[:] = weight
     return bytes(blended)

@@ -48,7 +48,8 @@ class AffineMatching(keras.layers.Layer):
         return cls(affine.gain.tolist(), affine.offset.tolist())
 
     def call(self, image):
-        return ops.cast(image, "float32") * ops.array(self.gain) + ops.array(self.offset)
+        gain, offset = (ops.array(each, "float32") for each in (self.gain, self.offset))
+        return ops.cast(image, "float32") * gain + offset
 
     def compute_output_shape(self, image_shape):
         return image_shape

@@ -32,7 +32,7 @@ def models(tmp_path_factory):
             if layer.name.endswith("_norm"):
                 layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
         model.save(root / f"{styles}.keras")
-        (root / f"{styles}.tflite").write_bytes(exporting.to_tflite(model, False, GRAIN))
+        (root / f"{styles}.tflite").write_bytes(exporting.to_tflite(model, "none", GRAIN))
     one = keras.saving.load_model(root / "1.keras")
     exporting.save_serving(one, 1, root / "saved", histogram_match="none", grain=GRAIN)
     return root

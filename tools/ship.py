@@ -108,8 +108,8 @@ def _converted(name: str, about: ModelDescriptor) -> Path:
     """Writes a shipped model's .tflite file and returns its path."""
     tflite = WEIGHTS / name / "model.tflite"
     tflite.parent.mkdir(parents=True, exist_ok=True)
-    # Strokes do not show float16.
-    given = ("none", GRAIN, "float16") if about.styles else ("affine", 0.0, "none")
+    # Weights in float16 move no pixel by more than 0.3 of a level.
+    given = ("none", GRAIN, "float16") if about.styles else ("affine", 0.0, "float16")
     with atomic_path(tflite) as beside:
         beside.write_bytes(to_tflite(load_file(CHECKPOINTS / f"{name}.keras"), *given))
         embed(beside, about)

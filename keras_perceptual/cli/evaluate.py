@@ -53,7 +53,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "--models",
         nargs="+",
         default=["all"],
-        help="shipped models, model files, or all that ship for the scale; bicubic is always there",
+        help="shipped models, model files, all that ship for the scale, or default, which looks at "
+        "each picture as infer.py does; bicubic is always there",
     )
     samples = checkout("data", "samples")
     parser.add_argument(
@@ -174,7 +175,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "evaluate.py") -> int:
     try:
         upscalers = {
             name: Upscaler(
-                name,
+                **({"scale": scale} if name == "default" else {"model": name}),
                 fidelity=arguments.fidelity,
                 histogram_match=arguments.histogram_match,
                 engine=arguments.engine,

@@ -96,7 +96,7 @@ def compare(
         The agreement over all pixels of all photographs.
     """
     run = partial(_run, generator)
-    affine = measured(run) if histogram_match == "affine" else IDENTITY
+    affine = measured(run, least=0.0) if histogram_match == "affine" else IDENTITY
     largest, absolute, squared, seconds, pixels = 0, 0.0, 0.0, [], 0
     for lr in photographs:
         batch = lr[None]

@@ -44,7 +44,7 @@ class AffineMatching(keras.layers.Layer):
     @classmethod
     def of(cls, generator: keras.Model) -> AffineMatching:
         """Returns the layer for a generator, its shift measured as `affine.measured` does."""
-        affine = measured(lambda lr: ops.convert_to_numpy(generator(lr)))
+        affine = measured(lambda lr: ops.convert_to_numpy(generator(lr)), least=0.0)
         return cls(affine.gain.tolist(), affine.offset.tolist())
 
     def call(self, image):

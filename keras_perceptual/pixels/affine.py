@@ -36,7 +36,7 @@ class Affine(NamedTuple):
 IDENTITY = Affine(np.ones(3, np.float32), np.zeros(3, np.float32))
 
 
-def measured(run: Callable[[np.ndarray], np.ndarray]) -> Affine:
+def measured(run: Callable[[np.ndarray], np.ndarray], least: float = LEAST) -> Affine:
     """Measures what takes a network's shift of colour and contrast out of its output.
 
     The network sees a chart of gray patches. What it makes of a flat patch is its own shift and
@@ -45,11 +45,12 @@ def measured(run: Callable[[np.ndarray], np.ndarray]) -> Affine:
 
     Args:
         run: from `[1, H, W, 3]` float32 levels to `[1, scale H, scale W, 3]`.
+        least: levels that count.
 
     Returns:
         The inverse of the shift, the straight line of each channel through the patches. It is
-        `IDENTITY` where it would move no level by more than 0.75, where it would make a patch
-        worse by more than that, or where contrast changes by more than a quarter.
+        `IDENTITY` where it would move no level by more than `least`, where it would make a patch
+        worse by more than 0.75, or where contrast changes by more than a quarter.
     """
     chart = np.repeat(PATCHES, SIDE)[None, None, :, None]
     sr = run(np.ascontiguousarray(np.broadcast_to(chart, (1, SIDE, chart.size, 3))))[0]
@@ -65,6 +66,6 @@ def measured(run: Callable[[np.ndarray], np.ndarray]) -> Affine:
     inverse = Affine(1 / contrast, PATCHES.mean() - seen.mean(0) / contrast)
     ends = np.array([[0.0], [255.0]])
     before, after = (np.abs(each - PATCHES[:, None]) for each in (seen, inverse(seen)))
-    if np.abs(inverse(ends) - ends).max() <= LEAST or np.any(after > before + LEAST):
+    if np.abs(inverse(ends) - ends).max() <= least or np.any(after > before + LEAST):
         return IDENTITY
     return Affine(*(each.astype(np.float32) for each in inverse))

@@ -15,6 +15,8 @@ _SIDE = 128  # pixels a side of the squares that are looked at, a multiple of a 
 _ACROSS = 3  # as many squares at most a row, and rows of them
 _BLOCK = 8
 
+_CHANCE = 0.9  # in clean images it comes to 0.7
+_ENOUGH = 128  # blocks; in fewer there may be texture and nothing else
 _MOST_NOISE = 60.0  # levels; what has more is a pattern
 _FEWEST_SHADES = 32  # of 4096 pixels; what has fewer is drawn
 
@@ -113,9 +115,10 @@ def _isolation(small: np.ndarray, busy: np.ndarray) -> float:
     shares = np.sort((small / np.maximum(busy, 1))[busy >= 8])
     if len(shares) < _BLOCK**2 / 2:
         return 0.0
-    # Enlarged pixels make several offsets stand out, JPEG one.
-    alone = shares[-1] - shares[-2] > 0.01
-    return float(shares[-1] - np.median(shares)) * alone
+    apart = float(shares[-1] - np.median(shares))
+    # Enlarged pixels make several offsets stand out, JPEG one. Of few blocks chance makes one.
+    alone = shares[-1] - shares[-2] > 0.01 and apart > _CHANCE / np.sqrt(np.median(busy))
+    return apart if alone else 0.0
 
 
 def _blocks(planes: np.ndarray) -> np.ndarray:
@@ -145,5 +148,6 @@ def _noise(blocks: np.ndarray) -> tuple[float, float]:
         smoothest = plane[np.argsort(energy)[: max(4, len(energy) // 10)]]
         high, middle = (np.sqrt((smoothest[:, part] ** 2).mean()) for part in (_CORNER, _MIDDLE))
         found.append(high * min(1.0, high / (middle + 0.05)) ** 2)
-    light, colour = float(found[0]), float(max(found[1:]))
+    sure = min(1.0, len(seen) / _ENOUGH)
+    light, colour = sure * float(found[0]), sure * float(max(found[1:]))
     return (light, colour) if light < _MOST_NOISE else (0.0, 0.0)

@@ -323,3 +323,30 @@ def test_names_of_any_script(run_script, folder):
     (folder / "low.png").rename(folder / name)
     assert run_script("infer.py", name, cwd=folder).returncode == 0
     assert len(_files(folder)) == 2
+
+
+def test_what_was_restored_is_told(run_script, folder):
+    (folder / "photos").mkdir()
+    with Image.open(folder / "low.png") as image:
+        image.crop((0, 0, 64, 48)).save(folder / "photos" / "worn.jpg", quality=60)
+        image.resize((40, 26), Image.Resampling.BOX).save(folder / "photos" / "clean.png")
+    flags = ["--report", "report.json"]
+    result = run_script("infer.py", "photos", *flags, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "worn_x4.jpg (256x192), restored: JPEG of quality 60\n" in result.stdout
+    assert "clean_x4.png (160x104)\n" in result.stdout
+    rows = {Path(r["input"]).name: r for r in json.loads((folder / "report.json").read_text())}
+    told = ("model", "restore", "reason")
+    assert [rows["worn.jpg"][key] for key in told] == ["x4-photo", 1.0, "JPEG of quality 60"]
+    assert [rows["clean.png"][key] for key in told] == ["x4-feature", 0.0, None]
+    result = run_script("infer.py", "photos/worn.jpg", "--restore", "0.5", *flags, cwd=folder)
+    assert "restored" not in result.stdout
+    (row,) = json.loads((folder / "report.json").read_text())
+    assert [row[key] for key in told] == ["x4-feature, restore 0.5", 0.5, None]
+
+
+@pytest.mark.parametrize("value", ["some", "1.1", "-0.5", "nan"])
+def test_restore_out_of_range(run_script, value):
+    result = run_script("infer.py", "a.png", f"--restore={value}")
+    assert result.returncode == 2
+    assert f"expected auto or a number from 0 to 1, received '{value}'" in result.stderr

@@ -112,3 +112,13 @@ def test_parts_lie_all_over():
     image = noisy(np.full((1200, 1200, 3), 128, np.uint8), 0.7, rng)
     image[700:] = noisy(image[700:], 8.0, rng)
     assert _condition(image).colour_noise > 0.35
+
+
+@pytest.mark.parametrize("size", [(26, 40), (48, 64), (64, 64)])
+def test_small_pictures_are_not_taken_for_worn_ones(clean, rng, size):
+    for _ in range(20):
+        y, x = (
+            int(rng.integers(0, whole - side))
+            for whole, side in zip(clean.shape, size, strict=False)
+        )
+        assert _condition(clean[y : y + size[0], x : x + size[1]]).blocks == 0

@@ -25,7 +25,7 @@ SHOWN = (
     ("jpeg75", "astronaut", 60, 180),
     ("jpeg40", "chelsea", 88, 150),
     ("noise", "coffee", 120, 250),
-    ("blurjpeg", "rocket", 40, 300),
+    ("blurjpeg", "rocket", 120, 270),
 )
 
 

@@ -35,7 +35,8 @@ def main() -> None:
     arguments = parser.parse_args()
     lpips = LPIPS(arguments.lpips)
     sharp, faithful = (
-        Upscaler(arguments.model, histogram_match="none", fidelity=share) for share in (0.0, 1.0)
+        Upscaler(arguments.model, precision="float32", histogram_match="none", fidelity=share)
+        for share in (0.0, 1.0)
     )
 
     figure = Figure(figsize=(5 * len(arguments.sets), 4), layout="constrained")
@@ -51,7 +52,9 @@ def main() -> None:
                 pair = [u.upscale(lr).astype(np.float32) for u in (sharp, faithful)]
                 return (1 - share) * pair[0] + share * pair[1]
 
-            weights = Upscaler(arguments.model, histogram_match="none", fidelity=share).upscale
+            weights = Upscaler(
+                arguments.model, precision="float32", histogram_match="none", fidelity=share
+            ).upscale
             cells = []
             for name, upscale in (("weights", weights), ("outputs", outputs)):
                 row = judge(upscale, folder, int(sharp.scale), lpips)

@@ -137,6 +137,7 @@ RUNTIMES: dict[str, tuple[Callable[..., Run], tuple[str, ...]]] = {
     "LiteRT float16": (open_litert, ("float16",)),
     "LiteRT dynamic": (open_litert, ("dynamic",)),
     "LiteRT int8": (open_litert, ("int8",)),
+    "LiteRT int8-full": (open_litert, ("int8-full",)),
     "ONNX Runtime": (open_onnx_runtime, ()),
     "OpenVINO": (open_openvino, ()),
     PRODUCT: (open_product, ()),

@@ -47,7 +47,9 @@ class Size(NamedTuple):
 
 def open_model(name: str, threads: int) -> Run:
     """Returns the shipped model's function from LR to SR, in LiteRT, without post-process."""
-    return Upscaler(name, engine="litert", histogram_match="none", threads=threads).upscale
+    return Upscaler(
+        name, engine="litert", precision="float32", histogram_match="none", threads=threads
+    ).upscale
 
 
 def count(names: list[str]) -> dict[str, Size]:

@@ -2,8 +2,10 @@
 or, for styles, RUN NAME --photographs DIR --vgg-weights FILE
 
 Writes model.tflite and card.json to keras_perceptual/zoo/weights/NAME, and NAME.keras to
-checkpoints/. The card's numbers are measured on the .tflite file as it ships. NAME without RUN
-converts the shipped NAME.keras again and measures again; the rest of its card stays.
+checkpoints/; with --calibrate also model-int8.tflite, calibrated on photographs, for a generator
+with residual blocks that enlarges. The card's numbers are measured on the .tflite files as they
+ship. NAME without RUN converts the shipped NAME.keras again, and measures again if there are
+--sets; the rest of its card stays.
 """
 
 from __future__ import annotations
@@ -21,13 +23,18 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 CHECKPOINTS = ROOT / "checkpoints" / "keras_perceptual_checkpoints"
 WEIGHTS = ROOT / "keras_perceptual" / "zoo" / "weights"
-MEASURED = ("numbers", "numbers_matched", "styles")
+MEASURED = ("numbers", "numbers_matched", "numbers_int8", "difference_int8", "styles")
+QUANTIZED = ("subpixel",)  # generators whose pictures bear 8 bits
+
+import numpy as np
 
 from keras_perceptual import zoo
 from keras_perceptual.evaluation import judge
-from keras_perceptual.evaluation.benchmark import middles, sha256, style_losses
+from keras_perceptual.evaluation.benchmark import Upscale, middles, pairs, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
+from keras_perceptual.export.quantization import patches, quantized
 from keras_perceptual.export.tflite import to_tflite
+from keras_perceptual.files import images
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.models.loading import load_file
@@ -46,6 +53,19 @@ def main() -> None:
     )
     parser.add_argument("--sets", nargs="+", type=Path, default=(), help="folders with HR/")
     parser.add_argument("--lpips", help="LPIPS weights")
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="DIR",
+        help="photographs that an 8-bit file is calibrated on; without it there is none",
+    )
+    parser.add_argument(
+        "--most",
+        type=float,
+        default=0.3,  # on test sets it is up to a half more
+        metavar="LEVELS",
+        help="mean difference on them, for which it leaves layers in float32 (%(default)s)",
+    )
     parser.add_argument("--photographs", type=Path, help="folder that styles are judged on")
     parser.add_argument("--vgg-weights", help="VGG16's weights, that styles are judged by")
     parser.add_argument(
@@ -73,7 +93,7 @@ def _shipped(folder: Path, name: str, arguments: argparse.Namespace) -> dict[str
         shutil.copyfile(folder / "model.keras", beside)
         if read(beside) is None:  # of a run made before there were any
             embed(beside, about)
-    tflite = _converted(name, about)
+    tflite = _converted(name, about, arguments)
     recipe = run["recipe"]
     styles = _styles(arguments, tflite, run, about) if about.styles else {}
     return {
@@ -99,35 +119,68 @@ def _again(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     Numbers of styles stay: they need the paintings, which the card only names.
     """
     about = zoo.descriptor(name)
-    tflite = _converted(name, about)
-    scores = {} if about.styles else _scores(arguments, tflite, about)
-    return {**zoo.card(name), **scores, "sha256": _digests(name)}
+    tflite = _converted(name, about, arguments)
+    scores = {} if about.styles or not arguments.sets else _scores(arguments, tflite, about)
+    kept = {key: value for key, value in zoo.card(name).items() if not key.endswith("_int8")}
+    return {**kept, **scores, "sha256": _digests(name)}
 
 
-def _converted(name: str, about: ModelDescriptor) -> Path:
-    """Writes a shipped model's .tflite file and returns its path."""
+def _converted(name: str, about: ModelDescriptor, arguments: argparse.Namespace) -> Path:
+    """Writes a shipped model's .tflite files and returns the path of the one with all its bits."""
     tflite = WEIGHTS / name / "model.tflite"
     tflite.parent.mkdir(parents=True, exist_ok=True)
-    # Weights in float16 move no pixel by more than 0.3 of a level.
-    given = ("none", GRAIN, "float16") if about.styles else ("affine", 0.0, "float16")
-    with atomic_path(tflite) as beside:
-        beside.write_bytes(to_tflite(load_file(CHECKPOINTS / f"{name}.keras"), *given))
-        embed(beside, about)
+    generator = load_file(CHECKPOINTS / f"{name}.keras")
+    given = ("none", GRAIN) if about.styles else ("affine", 0.0)
+    # Neither strokes nor photographs show float16: a quarter of a level at the most.
+    contents = {tflite: to_tflite(generator, *given, "float16")}
+    _int8(tflite).unlink(missing_ok=True)
+    if arguments.calibrate and about.generator in QUANTIZED:
+        photographs = [images.read(path).pixels for path in images.list_images(arguments.calibrate)]
+        exact = to_tflite(generator, *given)
+        contents[_int8(tflite)] = quantized(exact, patches(photographs), most=arguments.most)
+    for path, content in contents.items():
+        with atomic_path(path) as beside:
+            beside.write_bytes(content)
+            embed(beside, about)
     return tflite
 
 
+def _int8(tflite: Path) -> Path:
+    return tflite.with_name("model-int8.tflite")
+
+
 def _digests(name: str) -> dict[str, str]:
-    files = CHECKPOINTS / f"{name}.keras", WEIGHTS / name / "model.tflite"
-    return {f"model{path.suffix}": sha256(path) for path in files}
+    files = CHECKPOINTS / f"{name}.keras", *sorted((WEIGHTS / name).glob("*.tflite"))
+    return {f"{path.stem.replace(name, 'model')}{path.suffix}": sha256(path) for path in files}
 
 
 def _scores(arguments: argparse.Namespace, model: Path, about: ModelDescriptor) -> dict[str, Any]:
     """Returns what the card of a model that enlarges says of it."""
     lpips = LPIPS(arguments.lpips) if arguments.lpips else None
     plain, matched = (Upscaler(model, histogram_match=h).upscale for h in ("none", "affine"))
+    upscales = {"numbers": plain, "numbers_matched": matched}
+    scores: dict[str, Any] = {}
+    if _int8(model).exists():
+        eight = Upscaler(_int8(model), histogram_match="none").upscale
+        upscales["numbers_int8"] = eight
+        scores["difference_int8"] = {
+            each.name: _difference(plain, eight, each, about.scale) for each in arguments.sets
+        }
+    for key, upscale in upscales.items():
+        scores[key] = {
+            each.name: judge(upscale, each, about.scale, lpips) for each in arguments.sets
+        }
+    return scores
+
+
+def _difference(first: Upscale, second: Upscale, folder: Path, scale: int) -> dict[str, float]:
+    """Returns by how many levels two differ on a set: in the mean of images, and at the most."""
+    off = [
+        np.abs(np.subtract(first(lr), second(lr), dtype=int)) for _, lr, _ in pairs(folder, scale)
+    ]
     return {
-        key: {each.name: judge(upscale, each, about.scale, lpips) for each in arguments.sets}
-        for key, upscale in (("numbers", plain), ("numbers_matched", matched))
+        "mean": float(np.mean([x.mean() for x in off])),
+        "largest": int(max(x.max() for x in off)),
     }
 
 

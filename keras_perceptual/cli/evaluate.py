@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 import keras_perceptual
 from keras_perceptual import zoo
 from keras_perceptual.cli.checkout import checkout
-from keras_perceptual.cli.options import add_histogram_match
+from keras_perceptual.cli.options import add_histogram_match, add_precision
 from keras_perceptual.errors import PerceptualError
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation import figures
@@ -86,6 +86,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add_histogram_match(parser, "none")
     parser.add_argument("--fidelity", type=float, default=0.0, help="as for infer.py")
     parser.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
+    add_precision(parser, "float32")
     parser.add_argument(
         "--lpips",
         metavar="FILE",
@@ -152,6 +153,7 @@ def _judge(
         "degradation": lr.name if lr else made or "supplied, or bicubic",
         "histogram_match": arguments.histogram_match,
         "fidelity": arguments.fidelity,
+        "precision": arguments.precision,
         "lpips_sha256": arguments.lpips and evaluation.sha256(arguments.lpips),
         "models": {
             name: {"file": u.path.name, "sha256": evaluation.sha256(u.path)}
@@ -179,6 +181,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "evaluate.py") -> int:
                 fidelity=arguments.fidelity,
                 histogram_match=arguments.histogram_match,
                 engine=arguments.engine,
+                precision=arguments.precision,
             )
             for name in names
         }

@@ -110,8 +110,9 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--quantize",
         default="none",
-        choices=("none", "float16", "dynamic", "int8"),
-        help="weights, or with int8 activations too, of the .tflite file",
+        choices=("none", "float16", "dynamic", "int8", "int8-full"),
+        help="of the .tflite file: weights in 16 or 8 bits; int8, weights and activations of the "
+        "residual blocks; or int8-full, of all layers, for accelerators of integers only",
     )
     parser.add_argument(
         "--photographs",
@@ -119,7 +120,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         metavar="FOLDER",
         default=samples,
         required=samples is None,
-        help="LR images to calibrate int8 on and to compare with",
+        help="LR images to calibrate 8 bits on and to compare with",
     )
     add_histogram_match(parser, "affine")
     parser.add_argument("--fixed-size", type=_size, metavar="HxW", help="static LR shape (.tflite)")

@@ -38,6 +38,7 @@ def _open(arguments: argparse.Namespace) -> Converter:
         restore=arguments.restore,
         histogram_match=arguments.histogram_match,
         engine=arguments.engine,
+        precision=arguments.precision,
         threads=arguments.threads,
         memory=arguments.memory,
     )

@@ -10,10 +10,11 @@ from typing import Any
 
 from keras_perceptual.inference.converter import LARGEST_SCALE
 from keras_perceptual.inference.engines import ENGINES
+from keras_perceptual.inference.upscaler import PRECISIONS
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.pixels.histograms import HISTOGRAM_MATCHES
 
-__all__ = ["STREAM", "add_histogram_match", "named_weights", "parser"]
+__all__ = ["STREAM", "add_histogram_match", "add_precision", "named_weights", "parser"]
 
 _Group = argparse._ArgumentGroup
 STREAM = Path("-")  # stdin as an input, stdout as an output
@@ -138,6 +139,17 @@ def add_histogram_match(group: argparse.ArgumentParser | _Group, default: str) -
     )
 
 
+def add_precision(group: argparse.ArgumentParser | _Group, default: str) -> None:
+    """Adds `--precision`, which infer.py and evaluate.py have in common."""
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=default,
+        help="of the network: int8 is several times as fast on processors made for it, which auto "
+        f"looks for ({default})",
+    )
+
+
 def _add_models(models: _Group) -> None:
     models.add_argument(
         "--model", help="a shipped model (--list-models), or a .tflite or .keras file"
@@ -158,6 +170,7 @@ def _add_models(models: _Group) -> None:
         "decides for each picture by what it shows (auto)",
     )
     models.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
+    add_precision(models, "auto")
     add_histogram_match(models, "affine")
     models.add_argument("--list-models", action="store_true", help="show those that ship, and end")
 

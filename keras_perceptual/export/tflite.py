@@ -12,11 +12,12 @@ import tensorflow as tf
 from keras_perceptual.errors import ExportError, first_line
 from keras_perceptual.export import signatures
 from keras_perceptual.export.lowering import lowered
+from keras_perceptual.export.quantization import patches, quantized
 from keras_perceptual.export.saved_model import save, write_errors
 
 __all__ = ["QUANTIZATIONS", "fitted", "to_tflite"]
 
-QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "int8-full")
 
 
 def to_tflite(
@@ -33,9 +34,9 @@ def to_tflite(
         generator: a functional model from `lr` to `sr`, float32.
         histogram_match: `affine`, `paper` or `none`, the post-process of `serving_default`.
         grain: that `serving_default` gives its input, in levels.
-        quantize: `none`; `float16` weights; `dynamic`, 8-bit weights; or `int8`, weights and
-            activations in 8 bits, calibrated on `photographs`.
-        photographs: `[H, W, 3]` uint8 LR images, needed for `int8`.
+        quantize: `none`; `float16` weights; `dynamic`, 8-bit weights; `int8`, weights and
+            activations of residual blocks in 8 bits; or `int8-full`, those of all layers.
+        photographs: `[H, W, 3]` uint8, that `int8` and `int8-full` are calibrated on.
         fixed_size: LR (height, width) for delegates that want static shapes, of a batch of one;
             by default batch, height and width are dynamic.
 
@@ -45,14 +46,15 @@ def to_tflite(
         `paint` and `tile`, and these alone for one of several styles.
 
     Raises:
-        ExportError: if an operator has no builtin, or `int8` has no photographs.
+        ExportError: if an operator has no builtin, or `int8` has no photographs, no residual
+            blocks or no litert-quantizer.
         ValueError: for an unknown `quantize`.
     """
     if quantize not in QUANTIZATIONS:
         raise ValueError(f"expected quantize of {QUANTIZATIONS}, received {quantize!r}")
     photographs = list(photographs)
-    if quantize == "int8" and not photographs:
-        raise ExportError("int8 needs photographs to calibrate on")
+    if quantize.startswith("int8") and not photographs:
+        raise ExportError(f"{quantize} needs photographs to calibrate on")
     shape = [1, *fixed_size, 3] if fixed_size else [None, None, None, 3]
     generator = lowered(generator)
     endpoints = signatures.endpoints(generator, histogram_match, grain, shape)
@@ -60,16 +62,20 @@ def to_tflite(
         save(folder, generator, endpoints)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*endpoints])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if quantize != "none":
+        if quantize not in ("none", "int8"):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        if quantize == "int8":
+        if quantize == "int8-full":
             converter.representative_dataset = lambda: _calibration(photographs, fixed_size)
         try:
-            return converter.convert()
+            content = converter.convert()
         except Exception as error:  # the converter raises its own, RuntimeError among them
             raise ExportError(f"cannot be converted: {first_line(error)}") from error
+    if quantize != "int8":
+        return content
+    whole = (lr[None] for lr in fitted(photographs, fixed_size))
+    return quantized(content, whole if fixed_size else patches(photographs))
 
 
 def _calibration(

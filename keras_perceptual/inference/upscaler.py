@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from keras_perceptual import zoo
+from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
 from keras_perceptual.inference.engines import Blend, Engine, MixedEngine, open_engine
 from keras_perceptual.inference.enlargement import Enlargement
@@ -16,10 +20,12 @@ from keras_perceptual.inference.request import Choice, Pipeline, Request
 from keras_perceptual.inference.restoration import restoration
 from keras_perceptual.inference.tiling import Pass, default_budget
 from keras_perceptual.pixels.histograms import check_match
+from keras_perceptual.system.processor import fast_int8
 from keras_perceptual.zoo.descriptor import ModelDescriptor, read
 
-__all__ = ["Upscaler"]
+__all__ = ["PRECISIONS", "Upscaler"]
 
+PRECISIONS = ("auto", "float32", "int8")
 # LR pixels around one, all alike, that make it flat. What JPEG made flat is a block of 8.
 FLAT, FLAT_RESTORED = 2, 8
 
@@ -41,6 +47,8 @@ class Upscaler(Converter):
             `paper` gives the result the distribution of levels of its input, as the paper does;
             `none` does neither.
         engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
+        precision: `int8` takes the 8-bit files of shipped models; `auto` does where there is one
+            and the processor makes it faster, but for uint16 pictures; `float32` never does.
         threads: processor cores to use; all by default.
         memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
 
@@ -51,10 +59,10 @@ class Upscaler(Converter):
 
     Raises:
         ValueError: if `fidelity`, `restore` or `scale` is out of its range, there is `restore` for
-            a `model`, or for an unknown `histogram_match`.
+            a `model` or `fidelity` in `int8`, or for an unknown `histogram_match` or `precision`.
         ZooError: if there is no such model.
-        EngineError: if the model's file cannot be loaded or is no generator, or has another
-            architecture than what `fidelity` would blend into it.
+        EngineError: if the model's file cannot be loaded or is no generator, has another
+            architecture than what `fidelity` would blend into it, or is not there in `int8`.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class Upscaler(Converter):
         restore: float | str = "auto",
         histogram_match: str = "affine",
         engine: str = "auto",
+        precision: str = "auto",
         threads: int | None = None,
         memory: int | None = None,
     ) -> None:
@@ -78,33 +87,46 @@ class Upscaler(Converter):
                 raise ValueError(
                     "expected restore or a model, received both; a model is used as is"
                 )
+        if precision not in PRECISIONS:
+            raise ValueError(f"expected a precision of {PRECISIONS}, received {precision!r}")
+        if precision == "int8" and fidelity:
+            raise ValueError("expected int8 or a fidelity, received both; 8 bits do not blend")
         if scale is not None and not 1 <= scale <= LARGEST_SCALE:
             raise ValueError(f"expected a scale of 1 to {LARGEST_SCALE}, received {scale:g}")
         self.histogram_match = check_match(histogram_match)
         self.memory = memory
         self._model, self._engine = model, engine
         self._threads, self._fidelity, self._restore = threads, fidelity, restore
-        self._opened: dict[tuple[str, float], Pass] = {}
+        self._precision = precision
+        self._opened: dict[tuple[str, float, bool], Pass] = {}
         self._lock = threading.Lock()
         if model is None:
             self.scale = scale or 4
         else:
-            self.scale = scale or self._open(os.fspath(model)).scale
+            self.scale = scale or self._open(os.fspath(model), int8=self._int8()).scale
         passes = self._passes(self.scale, 0.0 if restore == "auto" else float(restore))
         self.name = _name(passes)
         self.path = passes[-1].engine.path if passes else Path()
 
-    def _passes(self, factor: float, restore: float = 0.0) -> list[Pass]:
-        """Returns the passes that reach a factor."""
+    def _int8(self, deep: bool = False) -> bool:
+        """Returns whether 8-bit files are taken for a picture, which may have 16 bits itself."""
+        if self._precision != "auto":
+            return self._precision == "int8"
+        able = self._engine in ("auto", "litert") and not self._fidelity and not deep
+        return able and fast_int8()
+
+    def _passes(self, factor: float, restore: float = 0.0, deep: bool = False) -> list[Pass]:
+        """Returns the passes that reach a factor, for a picture that may have 16 bits."""
         if factor <= 1:
             return []
+        opened = partial(self._open, int8=self._int8(deep))
         if self._model is None:
             clean, restoring = (zoo.default_models(factor, each) for each in (False, True))
             if restore in (0, 1):
-                return [self._open(name) for name in (restoring if restore else clean)]
-            first = self._open(clean[0], restoring[0], restore)
-            return [first, *(self._open(name) for name in clean[1:])]
-        one = self._open(os.fspath(self._model))
+                return [opened(name) for name in (restoring if restore else clean)]
+            first = opened(clean[0], restoring[0], restore)
+            return [first, *(opened(name) for name in clean[1:])]
+        one = opened(os.fspath(self._model))
         if factor > one.scale**2:
             raise ValueError(
                 f"expected a scale of at most {one.scale**2}, two passes of {one.name}, "
@@ -112,23 +134,24 @@ class Upscaler(Converter):
             )
         return [one] if factor <= one.scale else [one, one]
 
-    def _open(self, model: str, other: str = "", share: float = 0.0) -> Pass:
+    def _open(self, model: str, other: str = "", share: float = 0.0, *, int8: bool) -> Pass:
         """Returns the pass of a model, or of two that are mixed."""
+        key = model, share, int8
         with self._lock:
-            if (model, share) in self._opened:
-                return self._opened[model, share]
-            name, engine = self._load(model)
+            if key in self._opened:
+                return self._opened[key]
+            name, engine = self._load(model, int8)
             if share:
                 name = f"{name}, restore {share:g}"
-                engine = MixedEngine(engine, self._load(other)[1], share)
+                engine = MixedEngine(engine, self._load(other, int8)[1], share)
             # A model that somebody names is used as it is.
             reach = FLAT_RESTORED if share or model.endswith("-photo") else FLAT
             opened = Pass(engine, name, flat=0 if self._model else reach)
             if self.histogram_match == "affine":
                 opened = opened.with_engine(matched(engine))
-            return self._opened.setdefault((model, share), opened)
+            return self._opened.setdefault(key, opened)
 
-    def _load(self, model: str) -> tuple[str, Engine]:
+    def _load(self, model: str, int8: bool) -> tuple[str, Engine]:
         """Returns the name and the engine of a model."""
         path = Path(model)
         shipped = model in zoo.names()
@@ -140,6 +163,10 @@ class Upscaler(Converter):
             about = zoo.descriptor(model) if shipped else self._described(source)
             blend = Blend(zoo.folder(zoo.faithful(about)), self._fidelity)
             name = f"{name}, fidelity {self._fidelity:g}"
+        quantized = zoo.quantized(model) if shipped and int8 else None
+        if self._precision == "int8" and not quantized:
+            raise EngineError(f"{model}: has no 8-bit file; the precision auto takes what there is")
+        source = quantized or source
         return name, open_engine(source, self._engine, self._threads, blend)
 
     def _described(self, source: Path) -> ModelDescriptor:
@@ -157,7 +184,7 @@ class Upscaler(Converter):
             restore = float(self._restore)
         elif self._model is None and factor > 1:
             restore, reason = restoration(request.inspect())
-        passes = self._passes(factor, restore)
+        passes = self._passes(factor, restore, deep=request.dtype is np.uint16)
         if request.chosen:
             request.chosen(Choice(_name(passes), restore, reason))
         return Enlargement(

@@ -1,6 +1,7 @@
 """The models that ship: names, cards, files, and which one a scale gets.
 
-Each has a folder in `weights/` with `card.json` and `model.tflite`. Its `.keras` file, which only
+Each has a folder in `weights/` with `card.json` and `model.tflite`, and `model-int8.tflite` if its
+pictures bear 8 bits. Its `.keras` file, which only
 training and export need, is in a package of its own, `keras_perceptual_checkpoints`.
 """
 
@@ -27,6 +28,7 @@ __all__ = [
     "find_style",
     "folder",
     "names",
+    "quantized",
     "ships",
     "short_name",
     "styles",
@@ -92,6 +94,16 @@ def file(name: str, ending: str = ".tflite") -> Path:
         ZooError: if there is no such model, or its `.keras` file is not installed.
     """
     return checkpoint(name) if ending == ".keras" else folder(name) / f"model{ending}"
+
+
+def quantized(name: str) -> Path | None:
+    """Returns the 8-bit file of a shipped model, or None where it has none.
+
+    Raises:
+        ZooError: if there is no such model.
+    """
+    file = folder(name) / "model-int8.tflite"
+    return file if file.is_file() else None
 
 
 def checkpoint(name: str) -> Path:

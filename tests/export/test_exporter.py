@@ -123,7 +123,7 @@ def exporter(tmp_path_factory, photographs):
 
 @pytest.mark.parametrize(
     ("quantize", "smaller", "psnr"),
-    [("float16", 0.6, 50), ("dynamic", 0.4, 35), ("int8", 0.45, 30)],
+    [("float16", 0.6, 50), ("dynamic", 0.4, 35), ("int8-full", 0.45, 30)],
 )
 def test_quantised_files_are_smaller_and_close(exported, exporter, quantize, smaller, psnr):
     path, size, agreement = exporter.tflite(quantize)
@@ -220,7 +220,9 @@ def test_a_full_disk_leaves_nothing(tiny, tmp_path, photographs, monkeypatch, pl
 def test_exported_artefacts_enlarge(exported, photographs):
     saved_model, tflite = exported
     results = [
-        Upscaler(model, engine=engine, histogram_match="none").upscale(photographs[1]).astype(int)
+        Upscaler(model, engine=engine, precision="float32", histogram_match="none")
+        .upscale(photographs[1])
+        .astype(int)
         for model, engine in (
             (saved_model.path, "saved_model"),
             (saved_model.path.parent, "auto"),
@@ -253,4 +255,4 @@ def test_shipped_tflite_is_what_export_makes(exported, rng):
     shipped = (zoo.folder("x4-feature") / "model.tflite").read_bytes()
     lr = rng.integers(0, 256, (1, 12, 10, 3), dtype=np.uint8)
     a, b = (verification.open_tflite(content).serving_default(lr) for content in (made, shipped))
-    assert np.array_equal(a, b)
+    assert np.abs(np.subtract(a, b, dtype=int)).max() <= 1  # what ships has weights in float16

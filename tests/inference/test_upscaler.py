@@ -42,7 +42,9 @@ def test_any_size(upscaler, rng, size):
 @pytest.mark.parametrize("name", zoo.names())
 def test_engines_agree(name, photograph):
     litert, keras = (
-        Upscaler(name, engine=engine, histogram_match="none").upscale(photograph).astype(int)
+        Upscaler(name, engine=engine, precision="float32", histogram_match="none")
+        .upscale(photograph)
+        .astype(int)
         for engine in ("litert", "keras")
     )
     assert np.abs(litert - keras).max() <= 1
@@ -64,7 +66,7 @@ def test_the_papers_matching_is_of_the_whole_image(photograph):
 
 
 def test_sixteen_bits_are_as_precise(photograph):
-    upscaler = Upscaler("x4-feature", histogram_match="none")
+    upscaler = Upscaler("x4-feature", precision="float32", histogram_match="none")
     deep, plain = (upscaler.upscale(lr) for lr in (photograph.astype(np.uint16) * 257, photograph))
     assert deep.dtype == np.uint16
     assert np.abs(deep / 257 - plain).max() <= 0.5 + 1e-3
@@ -102,8 +104,12 @@ def test_scales_between_are_reductions(photograph):
 
 def test_two_passes(photograph):
     lr = photograph[:20, :30]
-    twice = Upscaler("x4-feature", scale=16, histogram_match="none").upscale(lr).astype(int)
-    once = Upscaler("x4-feature", histogram_match="none")
+    twice = (
+        Upscaler("x4-feature", scale=16, precision="float32", histogram_match="none")
+        .upscale(lr)
+        .astype(int)
+    )
+    once = Upscaler("x4-feature", precision="float32", histogram_match="none")
     expected = once.upscale(once.upscale(lr))
     # Between the passes nothing is rounded to 8 bits.
     assert np.abs(twice - expected).mean() < 0.5

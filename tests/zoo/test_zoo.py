@@ -21,6 +21,8 @@ NAMES = zoo.names()
 
 def _digests(name):
     files = {"model.keras": zoo.checkpoint(name), "model.tflite": zoo.file(name)}
+    if eight := zoo.quantized(name):
+        files[eight.name] = eight
     return {file: evaluation.sha256(path) for file, path in files.items()}
 
 
@@ -28,7 +30,8 @@ def _digests(name):
 def test_card(name):
     card = zoo.card(name)
     assert card["name"] == name
-    assert {path.name for path in zoo.folder(name).iterdir()} == {"card.json", "model.tflite"}
+    files = {path.name for path in zoo.folder(name).iterdir()}
+    assert files == {"card.json", *card["sha256"]} - {"model.keras"}
     assert card["sha256"] == _digests(name)
     recipe = training.Recipe(**card["recipe"])
     assert recipe.name in training.RECIPES
@@ -45,7 +48,7 @@ def test_card(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_enlarges_the_samples_better_than_bicubic(name):
     scale = zoo.descriptor(name).scale
-    upscale = Upscaler(name, histogram_match="none").upscale
+    upscale = Upscaler(name, precision="float32", histogram_match="none").upscale
     numbers, bicubic = (
         evaluation.judge(each, SAMPLES, scale) for each in (upscale, evaluation.bicubic(scale))
     )
@@ -62,11 +65,29 @@ _TOLERANCES = {"psnr_y": 0.002, "ssim_y": 1e-4, "lpips": 5e-4, "cross_hatch": 0.
 def test_numbers_of_the_card_can_be_had_again(data, name):
     card = zoo.card(name)
     lpips = LPIPS(data("lpips/lpips_alex_v0.1.npz"))
-    for key, histogram_match in (("numbers", "none"), ("numbers_matched", "affine")):
-        upscale = Upscaler(name, histogram_match=histogram_match).upscale
+    measured = {
+        "numbers": ("none", "float32"),
+        "numbers_matched": ("affine", "float32"),
+        "numbers_int8": ("none", "int8"),
+    }
+    for key in card.keys() & measured.keys():
+        histogram_match, precision = measured[key]
+        upscale = Upscaler(name, histogram_match=histogram_match, precision=precision).upscale
         numbers = evaluation.judge(upscale, data("test/Set5"), zoo.descriptor(name).scale, lpips)
         for metric, tolerance in _TOLERANCES.items():
             assert numbers[metric] == pytest.approx(card[key]["Set5"][metric], abs=tolerance)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if zoo.quantized(name)])
+def test_8_bits_cost_next_to_nothing(name):
+    card = zoo.card(name)
+    assert read(zoo.quantized(name)) == zoo.descriptor(name)
+    for folder in ("Set5", "Set14", "BSD100"):
+        usual, eight = card["numbers"][folder], card["numbers_int8"][folder]
+        assert eight["psnr_y"] == pytest.approx(usual["psnr_y"], abs=0.02), folder
+        assert eight["lpips"] == pytest.approx(usual["lpips"], abs=0.001), folder
+        assert card["difference_int8"][folder]["mean"] <= 0.4, folder
+        assert card["difference_int8"][folder]["largest"] <= 16, folder
 
 
 def _rows(document):

@@ -1,0 +1,187 @@
+"""Convolutions in static 8 bits inside a .tflite file, all else in float32."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_perceptual.errors import ExportError
+from keras_perceptual.pixels.resampling import imresize, to_uint8
+from keras_perceptual.system.quiet import quiet_stderr
+
+__all__ = ["BLOCKS", "patches", "quantized"]
+
+# Convolutions of residual blocks, by the names that the builders in `models` give their layers.
+BLOCKS = r"block\d+_conv\d"
+MOST = 0.4  # levels of mean difference on patches, for which layers are left out
+PATCH, COUNT = 64, 96
+REDUCTIONS = (1, 2, 4)
+# Part of the extremes that 8 bits are spread over: a few pixels are cut off, all others get finer
+# steps. What is never negative comes from a ReLU, and there the extremes show.
+KEPT = 0.8
+
+_Ranges = dict[str, dict[str, np.ndarray]]
+
+
+def patches(photographs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Cuts what ranges are measured on, from smooth to dense.
+
+    Args:
+        photographs: `[H, W, 3]` uint8; what is too small is mirrored.
+
+    Yields:
+        Batches `[N, 64, 64, 3]` uint8, 96 patches in all or a few more: as many of each
+        photograph as it is, of its half and of its quarter.
+    """
+    rng = np.random.default_rng(0)
+    sources = []
+    for photograph in photographs:
+        for reduction in REDUCTIONS:
+            reduced = imresize(photograph.astype(np.float32), 1 / reduction)
+            lacking = [(0, max(0, PATCH - side)) for side in reduced.shape[:2]]
+            sources.append(np.pad(to_uint8(reduced), (*lacking, (0, 0)), "symmetric"))
+    for source in sources:
+        batch = []
+        for _ in range(-(-COUNT // len(sources))):
+            top, left = (rng.integers(side - PATCH + 1) for side in source.shape[:2])
+            batch.append(source[top : top + PATCH, left : left + PATCH])
+        yield np.stack(batch)
+
+
+def quantized(
+    content: bytes, batches: Iterable[np.ndarray], layers: str = BLOCKS, most: float = MOST
+) -> bytes:
+    """Makes convolutions static int8: weights in steps by channel, activations by tensor.
+
+    Args:
+        content: a float32 .tflite file with a signature `upscale`.
+        batches: `[N, H, W, 3]` LR images in 0..255, that ranges of activations are measured on.
+        layers: regular expression that finds the convolutions by the names of their layers.
+        most: levels that the result may differ by in the mean. The layers that cost most stay in
+            float32 until it does not.
+
+    Returns:
+        The file's bytes. All signatures stay, with the inputs and outputs that they had.
+
+    Raises:
+        ExportError: if litert-quantizer is not installed, no convolution has such a name, or the
+            result differs by more whatever is left out.
+    """
+    found = _convolutions(content, layers)
+    if not found:
+        raise ExportError(
+            "int8 is of the convolutions in residual blocks, and there are none; quantize as "
+            "int8-full or dynamic"
+        )
+    batches = [batch.astype(np.float32) for batch in batches]
+    ranges = _ranges(content, batches, layers, found.values())
+    few = batches[::4]  # of which each has another reduction than the last
+    run = _opened(content)
+    exact = [np.clip(run(lr), 0, 255) for lr in few]
+
+    def tried(names: Sequence[str]) -> tuple[bytes, float]:
+        result = _converted(content, rf"({'|'.join(names)})(?!\d)", ranges)
+        run = _opened(result)
+        off = [
+            np.abs(np.clip(run(lr), 0, 255) - sr).mean() for lr, sr in zip(few, exact, strict=True)
+        ]
+        return result, float(np.mean(off))
+
+    left = sorted({name for name, _ in found})
+    result, off = tried(left)
+    if off > most:
+        left.sort(key=lambda name: tried([name])[1])
+    while off > most and len(left) > 1:
+        left.pop()
+        result, off = tried(left)
+    if off > most:
+        raise ExportError(
+            f"differs by {off:.2f} levels in the mean in int8, expected {most} at the most"
+        )
+    return result
+
+
+def _convolutions(content: bytes, layers: str) -> dict[tuple[str, int], set[str]]:
+    """Returns the tensors that convolutions take (0) and give (1), by the name of the layer.
+
+    They are several where several signatures share a layer.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    found: dict[tuple[str, int], set[str]] = {}
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for operator in map(graph.Operators, range(graph.OperatorsLength())):
+            code = model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()
+            ends = [
+                graph.Tensors(i).Name().decode() for i in (operator.Inputs(0), operator.Outputs(0))
+            ]
+            named = re.search(layers, ends[1])
+            if code == schema.BuiltinOperator.CONV_2D and named:
+                for end, tensor in enumerate(ends):
+                    found.setdefault((named.group(), end), set()).add(tensor)
+    return found
+
+
+def _quantizer(content: bytes, layers: str) -> Any:
+    try:
+        from litert_quantizer import qtyping, quantizer
+    except ImportError as error:
+        raise ExportError(
+            f"int8 needs a package of its own: pip install litert-quantizer ({error})"
+        ) from error
+    work = quantizer.Quantizer(bytearray(content))
+    work.add_static_config(layers, qtyping.TFLOperationName.CONV_2D, 8, 8)
+    return work
+
+
+def _ranges(
+    content: bytes, batches: list[np.ndarray], layers: str, alike: Iterable[set[str]]
+) -> _Ranges:
+    """Returns what the activations of convolutions range over, by the names of the tensors."""
+    work = _quantizer(content, layers)
+    from litert_quantizer.calibrator import CalibrationMode
+
+    extremes: dict[str, tuple[float, float]] = {}
+    with quiet_stderr():
+        for lr in batches:
+            # One at a time: the package averages the extremes of several.
+            found = work.calibrate(
+                {"upscale": [{"lr": lr}]},
+                num_threads=os.cpu_count() or 1,
+                mode=CalibrationMode.CALIBRATION_PROFILER_BASED,
+            )
+            for name, each in found.items():
+                if each:
+                    low, high = extremes.get(name, (0.0, 0.0))
+                    extremes[name] = min(low, each["min"].min()), max(high, each["max"].max())
+    ranges: _Ranges = {}
+    for tensors in alike:
+        low, high = next(extremes[name] for name in tensors if name in extremes)
+        kept = KEPT if low < 0 else 1.0
+        range_ = {"min": np.array([kept * low]), "max": np.array([kept * high])}
+        ranges.update(dict.fromkeys(tensors, range_))
+    return ranges
+
+
+def _converted(content: bytes, layers: str, ranges: _Ranges) -> bytes:
+    with quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that an interpreter keeps all tensors
+        work = _quantizer(content, layers)
+        done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    return bytes(done.quantized_model)
+
+
+def _opened(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns `upscale` of a .tflite file."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with quiet_stderr():
+        interpreter = Interpreter(model_content=content, num_threads=os.cpu_count() or 1)
+        upscale = interpreter.get_signature_runner("upscale")
+    return lambda lr: upscale(lr=lr)["sr"]

@@ -8,8 +8,8 @@ from keras_perceptual.pixels.condition import Condition, inspect
 __all__ = ["condition_of", "restoration"]
 
 # Beyond these the restoring models do better (docs/restoring.md); clean pictures stay below.
-QUALITY = 95
-BLOCKS = 0.12
+QUALITY = 92
+BLOCKS = 0.25
 NOISE = 1.2
 COLOUR_NOISE = 0.35
 

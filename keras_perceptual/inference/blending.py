@@ -43,35 +43,37 @@ def blend_tflite(first: bytes, second: bytes, share: float) -> bytes:
         share: of the second, 0..1.
 
     Returns:
-        The first's content with every constant of floating point blended in place.
+        The first's content with every floating constant of `upscale` blended in place.
 
     Raises:
         BlendError: if the files do not hold the same such tensors.
     """
     blended = bytearray(first)
     targets, others = _constants(blended), _constants(second)
-    if list(targets) != list(others):
+    if not targets or len(targets) != len(others):
         raise BlendError("expected models of one architecture, received different tensors")
-    both = ([each.astype(np.float32) for each in f.values()] for f in (targets, others))
+    both = ([each.astype(np.float32) for each in found] for found in (targets, others))
     weights = blend_weights(next(both), next(both), share)
-    for target, weight in zip(targets.values(), weights, strict=True):
+    for target, weight in zip(targets, weights, strict=True):
         target[:] = weight
     return bytes(blended)
 
 
-def _constants(content: bytes | bytearray) -> dict[int, np.ndarray]:
-    """Returns the constant floating tensors, as views of `content`, by the number of their buffer.
+def _constants(content: bytes | bytearray) -> list[np.ndarray]:
+    """Returns the floating constants of the signature `upscale`, as views of `content`.
 
-    A buffer is there once however many signatures use it.
+    The other signatures share them, and may have some of their own.
     """
     from ai_edge_litert import schema_py_generated as schema
 
     kinds = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
     model = schema.Model.GetRootAs(content, 0)
+    signatures = map(model.SignatureDefs, range(model.SignatureDefsLength()))
+    graphs = [s.SubgraphIndex() for s in signatures if s.SignatureKey() == b"upscale"]
     found = {}
-    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+    for graph in map(model.Subgraphs, graphs):
         for tensor in map(graph.Tensors, range(graph.TensorsLength())):
             buffer = model.Buffers(tensor.Buffer())
             if tensor.Type() in kinds and buffer.DataLength():
                 found[tensor.Buffer()] = buffer.DataAsNumpy().view(kinds[tensor.Type()])
-    return found
+    return list(found.values())

@@ -25,11 +25,13 @@ def test_affine_matching_takes_a_planted_shift_out(generator, rng):
     assert np.abs(np.asarray(layer(shifted)) - sr).max() < 0.3
 
 
-def test_affine_matching_of_a_generator_that_shifts_nothing_is_the_identity(generator, rng):
+def test_affine_matching_of_a_generator_that_shifts_next_to_nothing_is_near_the_identity(
+    generator, rng
+):
     layer = AffineMatching.of(generator)
-    assert (layer.gain, layer.offset) == ([1, 1, 1], [0, 0, 0])
-    image = rng.uniform(-9, 264, (2, 5, 6, 3)).astype(np.float32)
-    assert np.array_equal(np.asarray(layer(image)), image)
+    assert layer.gain != [1, 1, 1]  # so it is there in an exported graph
+    image = rng.uniform(0, 255, (2, 5, 6, 3)).astype(np.float32)
+    assert np.abs(np.asarray(layer(image)) - image).max() < 0.2
 
 
 def test_affine_matching_is_part_of_a_model_that_loads_in_safe_mode(tmp_path, rng):

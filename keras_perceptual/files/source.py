@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
@@ -33,19 +34,13 @@ class Source:
         alpha: whether there is a fourth channel, opacity.
         metadata: what belongs to the picture beside its pixels.
         frames: how many frames, or pages of a TIFF, the file has; the first is read.
-        quality: 1 to 100, of a JPEG; None of other files.
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike | bytes,
-        name: str,
-        form: Format,
-        rows: Rows,
-        quality: int | None,
+        self, path: str | os.PathLike | bytes, name: str, form: Format, rows: Rows
     ) -> None:
         self._path = path
-        self.name, self.format, self.quality = name, form, quality
+        self.name, self.format = name, form
         self.width, self.height, self.bits = rows.width, rows.height, rows.bits
         self.gray, self.alpha = rows.bands < 3, rows.bands in (2, 4)
         self.metadata, self.frames = rows.metadata, rows.frames
@@ -78,6 +73,15 @@ class Source:
             return rows[..., [0, 0, 0, 1] if self.alpha else [0, 0, 0]]
         return rows
 
+    @cached_property
+    def quality(self) -> int | None:
+        """Of a JPEG, 1 to 100 by its tables; None of other files."""
+        if self.format.name != "JPEG":
+            return None
+        _, file = open_file(self._path)
+        with file:
+            return jpeg_quality(file)
+
     def again(self) -> Source:
         """Returns the same picture, to be read from the top, beside what is read of this one.
 
@@ -85,7 +89,7 @@ class Source:
             ImageError: as `open_source`.
         """
         if isinstance(self._rows, ArrayRows):
-            return Source(self._path, self.name, self.format, self._rows, self.quality)
+            return Source(self._path, self.name, self.format, self._rows)
         return open_source(self._path)
 
     def close(self) -> None:
@@ -128,9 +132,7 @@ def open_source(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXE
         given = Given(path, name, form, file, directory, most_pixels)
         given.check_tags()
         decoder = vips_decoder if vips_decoder.decodes(given) else pillow_decoder
-        quality = jpeg_quality(file) if form.name == "JPEG" else None
-        file.seek(0)
-        return Source(path, name, form, decoder.open_rows(given), quality)
+        return Source(path, name, form, decoder.open_rows(given))
 
 
 def open_file(path: str | os.PathLike | bytes) -> tuple[str, BinaryIO]:

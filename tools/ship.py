@@ -35,9 +35,11 @@ from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.export.quantization import patches, quantized
 from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.files import images
+from keras_perceptual.inference.engines import open_engine
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.models.loading import load_file
+from keras_perceptual.pixels.affine import IDENTITY, measured
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.training.prepare import Sources, build_loss
@@ -157,8 +159,10 @@ def _digests(name: str) -> dict[str, str]:
 def _scores(arguments: argparse.Namespace, model: Path, about: ModelDescriptor) -> dict[str, Any]:
     """Returns what the card of a model that enlarges says of it."""
     lpips = LPIPS(arguments.lpips) if arguments.lpips else None
-    plain, matched = (Upscaler(model, histogram_match=h).upscale for h in ("none", "affine"))
-    upscales = {"numbers": plain, "numbers_matched": matched}
+    plain = Upscaler(model, histogram_match="none").upscale
+    upscales = {"numbers": plain}
+    if measured(open_engine(model).run) is not IDENTITY:
+        upscales["numbers_matched"] = Upscaler(model, histogram_match="affine").upscale
     scores: dict[str, Any] = {}
     if _int8(model).exists():
         eight = Upscaler(_int8(model), histogram_match="none").upscale
@@ -170,7 +174,7 @@ def _scores(arguments: argparse.Namespace, model: Path, about: ModelDescriptor) 
         scores[key] = {
             each.name: judge(upscale, each, about.scale, lpips) for each in arguments.sets
         }
-    return scores
+    return {"numbers_matched": scores["numbers"], **scores}  # the same where nothing shifts
 
 
 def _difference(first: Upscale, second: Upscale, folder: Path, scale: int) -> dict[str, float]:

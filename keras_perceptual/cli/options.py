@@ -146,7 +146,7 @@ def add_precision(group: argparse.ArgumentParser | _Group, default: str) -> None
         choices=PRECISIONS,
         default=default,
         help="of the network: int8 is several times as fast on processors made for it, which auto "
-        f"looks for ({default})",
+        "looks for (%(default)s)",
     )
 
 

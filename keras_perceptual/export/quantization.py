@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_perceptual.errors import ExportError
+from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 from keras_perceptual.system.quiet import quiet_stderr
 
@@ -81,12 +82,12 @@ def quantized(
     batches = [batch.astype(np.float32) for batch in batches]
     ranges = _ranges(content, batches, layers, found.values())
     few = batches[::4]  # of which each has another reduction than the last
-    run = _opened(content)
+    run = open_tflite(content).upscale
     exact = [np.clip(run(lr), 0, 255) for lr in few]
 
     def tried(names: Sequence[str]) -> tuple[bytes, float]:
         result = _converted(content, rf"({'|'.join(names)})(?!\d)", ranges)
-        run = _opened(result)
+        run = open_tflite(result).upscale
         off = [
             np.abs(np.clip(run(lr), 0, 255) - sr).mean() for lr, sr in zip(few, exact, strict=True)
         ]
@@ -175,13 +176,3 @@ def _converted(content: bytes, layers: str, ranges: _Ranges) -> bytes:
         work = _quantizer(content, layers)
         done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     return bytes(done.quantized_model)
-
-
-def _opened(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns `upscale` of a .tflite file."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    with quiet_stderr():
-        interpreter = Interpreter(model_content=content, num_threads=os.cpu_count() or 1)
-        upscale = interpreter.get_signature_runner("upscale")
-    return lambda lr: upscale(lr=lr)["sr"]

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_perceptual.pixels.levels import YCBCR
+
 __all__ = [
     "chroma",
     "feature_reconstruction",
@@ -30,7 +32,6 @@ _DIRECTIONS = np.array(
 )
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
 _QUANTILES = 4096
-_CHROMA = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
 
 def feature_reconstruction(hr_features, sr_features):
@@ -202,7 +203,7 @@ def chroma(hr: Any, sr: Any, reduction: int = 4) -> Any:
     """
     error = ops.cast(sr, "float32") - ops.cast(hr, "float32")
     error = ops.average_pool(error, reduction, reduction)
-    return ops.mean(ops.abs(ops.matmul(error, _CHROMA.T)))
+    return ops.mean(ops.abs(ops.matmul(error, YCBCR[1:].T)))
 
 
 def _mean_square(a, b):

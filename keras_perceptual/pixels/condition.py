@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_perceptual.pixels.levels import as_levels
+from keras_perceptual.pixels.levels import YCBCR, as_levels
 from keras_perceptual.pixels.rows import Take
 
 __all__ = ["Condition", "inspect"]
@@ -28,10 +28,6 @@ _SUM = _INDEX[:, None] + _INDEX
 _HIGH = _SUM >= 5
 _MIDDLE = (_SUM >= 3) & (_SUM <= 6)
 _CORNER = (_INDEX[:, None] >= 6) & (_INDEX >= 6)
-
-_YCBCR = np.array(
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
-)
 
 
 class Condition(NamedTuple):
@@ -62,10 +58,10 @@ def inspect(take: Take, height: int, width: int) -> Condition:
     Returns:
         Its condition.
     """
-    small, busy = (np.zeros((_BLOCK, _BLOCK)) for _ in range(2))
-    blocks = []
     if min(height, width) < 2 * _BLOCK:
         return Condition()
+    small, busy = (np.zeros((_BLOCK, _BLOCK)) for _ in range(2))
+    blocks = []
     top = 0
     for down in _parts(height):
         while top < down.start:
@@ -73,7 +69,7 @@ def inspect(take: Take, height: int, width: int) -> Condition:
         rows = take(down.stop - down.start)
         top = down.stop
         for across in _parts(width):
-            planes = as_levels(rows[:, across, :3]) @ _YCBCR.T
+            planes = as_levels(rows[:, across, :3]) @ YCBCR.T
             for total, found in zip((small, busy), _grid(planes[..., 0]), strict=True):
                 total += found
             blocks.append(_blocks(planes))

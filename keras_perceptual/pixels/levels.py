@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["as_integers", "as_levels", "luma"]
+__all__ = ["YCBCR", "as_integers", "as_levels", "luma"]
+
+# Rows of Y, Cb and Cr of full range, as JPEG has them (ITU-R BT.601).
+YCBCR = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
+)
 
 
 def as_levels(pixels: np.ndarray) -> np.ndarray:

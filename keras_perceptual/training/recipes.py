@@ -70,6 +70,9 @@ _X4_PHOTO = replace(
     clip_norm=0.0,
     ema=0.995,
 )
+# At other scales. An LR pixel sees the same blur as at x4.
+_X8_PHOTO: dict[str, Any] = {"scale": 8, "patch_size": 192, "damage": vars(Damage(blur=4.4))}
+_X2_PHOTO: dict[str, Any] = {"scale": 2, "patch_size": 96, "damage": vars(Damage(blur=1.1))}
 _X8_PIXEL = Recipe(
     "x8-pixel",
     scale=8,
@@ -169,44 +172,21 @@ RECIPES: dict[str, Recipe] = {
         ),
         replace(_X8_PIXEL, name="x2-pixel", scale=2, batch_size=8, patch_size=96),
         replace(_X4_FEATURE, name="x2-feature", scale=2, start="x2-pixel", steps=500),
-        # An LR pixel sees the same blur as at x4.
         replace(
-            _X4_PHOTO_PIXEL,
-            name="x8-photo-pixel",
-            scale=8,
-            start="x4-photo-pixel",
-            steps=1500,
-            patch_size=192,
-            damage=vars(Damage(blur=4.4)),
+            _X4_PHOTO_PIXEL, name="x8-photo-pixel", start="x4-photo-pixel", steps=1500, **_X8_PHOTO
         ),
         replace(
             _X4_PHOTO,
             name="x8-photo",
-            scale=8,
             start="x8-photo-pixel",
             steps=1000,
             batch_size=4,
-            patch_size=192,
-            damage=vars(Damage(blur=4.4)),
+            **_X8_PHOTO,
         ),
         replace(
-            _X4_PHOTO_PIXEL,
-            name="x2-photo-pixel",
-            scale=2,
-            start="x4-photo-pixel",
-            steps=1000,
-            patch_size=96,
-            damage=vars(Damage(blur=1.1)),
+            _X4_PHOTO_PIXEL, name="x2-photo-pixel", start="x4-photo-pixel", steps=1000, **_X2_PHOTO
         ),
-        replace(
-            _X4_PHOTO,
-            name="x2-photo",
-            scale=2,
-            start="x2-photo-pixel",
-            steps=1000,
-            patch_size=96,
-            damage=vars(Damage(blur=1.1)),
-        ),
+        replace(_X4_PHOTO, name="x2-photo", start="x2-photo-pixel", steps=1000, **_X2_PHOTO),
         # What the paper compares, and compares itself with.
         Recipe(
             "x4-srcnn",

@@ -1,8 +1,8 @@
 """The models that ship: names, cards, files, and which one a scale gets.
 
 Each has a folder in `weights/` with `card.json` and `model.tflite`, and `model-int8.tflite` if its
-pictures bear 8 bits. Its `.keras` file, which only
-training and export need, is in a package of its own, `keras_perceptual_checkpoints`.
+pictures bear 8 bits. Its `.keras` file, which only training and export need, is in a package of its
+own, `keras_perceptual_checkpoints`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from keras_perceptual.pixels.condition import Condition, inspect
 from keras_perceptual.pixels.resampling import degrade
 from keras_perceptual.pixels.rows import RowReader
 from keras_perceptual.training.degradations import compressed, noisy
+from tests import graphics
 from tests.conftest import SAMPLES
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
@@ -72,12 +73,10 @@ def _drawn():
             draw.text((3, 12 * line), "Sphinx of black quartz, judge 0123", (20, 20, 60))
         yield f"text {mode}", np.asarray(image)
     y, x = np.mgrid[:128, :160]
-    yield "gradient", np.stack([x, 2 * y, 255 - x], -1).astype(np.uint8)
     yield "checkerboard", np.repeat(((x + y) % 2 * 255)[..., None], 3, -1).astype(np.uint8)
-    yield "one colour", np.full((90, 70, 3), (13, 77, 201), np.uint8)
 
 
-DRAWN = dict(_drawn())
+DRAWN = {**graphics.drawn(), **dict(_drawn())}
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,12 +14,12 @@ import numpy as np
 from PIL import GifImagePlugin, Image
 
 from keras_perceptual.errors import ImageError, image_errors
-from keras_perceptual.files import formats, pillow_decoder
+from keras_perceptual.files import formats, gif, pillow_decoder, png
 from keras_perceptual.files.decoded import Given
 from keras_perceptual.files.encoders import encode, gif_frame, pillow_options
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
-from keras_perceptual.files.source import open_file
+from keras_perceptual.files.source import look, open_file
 from keras_perceptual.files.vips import pyvips
 from keras_perceptual.system.atomic import atomic_file
 from keras_perceptual.system.quiet import quiet_warnings
@@ -29,6 +28,7 @@ __all__ = ["Animation", "read_frames", "write_frames"]
 
 MOST_PIXELS = 2**26  # of a frame, which is held in memory several times
 MOST_PIXELS_IN_ALL = 10**10
+_COST = 24  # bytes of memory a pixel of a frame, while one is decoded
 
 
 @dataclass(frozen=True)
@@ -61,51 +61,66 @@ class Animation:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for image, _ in self.frames():
-            yield np.asarray(image.convert("RGBA"))
+            frame = np.zeros((self.height, self.width, 4), np.uint8)
+            frame[: image.height, : image.width] = image.convert("RGBA")
+            yield frame
 
 
-def read_frames(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXELS) -> Animation:
+def read_frames(
+    path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXELS, memory: int | None = None
+) -> Animation:
     """Opens an animated file, and decodes it once to see that it is whole.
 
     Args:
         path: a GIF, PNG or WebP, or the bytes of one; one that stands still has one frame.
         most_pixels: of a frame; what is larger is refused.
+        memory: bytes that decoding may take, by default 1 GiB; never more than is free.
 
     Returns:
-        The frames, and how they are played.
+        The frames, and how they are played. A GIF whose frames reach beyond its screen is as large
+        as they need.
 
     Raises:
         ImageError: if the file is missing, of another format, broken or too large.
     """
     name, file = open_file(path)
-    with file:
-        form = formats.sniff(file.read(64))
-    if form is None or not form.animated:
-        raise ImageError(f"{name}: expected an animation: GIF, PNG or WebP")
+    with file, image_errors(name, "cannot be read"):
+        given = look(path, name, file, most_pixels, memory)
+        if not given.form.animated:
+            raise ImageError(f"{name}: expected an animation: GIF, PNG or WebP")
+        size = gif.canvas(file) if given.form.name == "GIF" else _size(given)
+        given.check_size(*size, _COST)
 
     def frames() -> Iterator[tuple[Image.Image, int]]:
         _, file = open_file(path)
         with file, image_errors(name, "cannot be read"):
-            given = Given(path, name, form, file, None, most_pixels)
             with quiet_warnings():
-                image = pillow_decoder.open_image(given)
+                image = pillow_decoder.open_image(replace(given, file=file))
             with image:
-                yield from _frames(name, image)
+                yield from _frames(name, image, size)
 
-    durations, about, loop, size = [], Metadata(), 0, (0, 0)
+    durations, about, loop = [], Metadata(), 0
     for image, duration in frames():
         durations.append(duration)
-        about, loop, size = pillow_decoder.metadata_of(image), _loop(form, image), image.size
+        about, _ = pillow_decoder.metadata_of(given, image)
+        loop = _loop(given.form, image)
     return Animation(name, *size, tuple(durations), loop, about, frames)
 
 
-def _frames(name: str, image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+def _size(given: Given) -> tuple[int, int]:
+    with quiet_warnings(), pillow_decoder.open_image(given) as image:
+        return image.size
+
+
+def _frames(
+    name: str, image: Image.Image, size: tuple[int, int]
+) -> Iterator[tuple[Image.Image, int]]:
     with quiet_warnings():
         count = getattr(image, "n_frames", 1)
-    if count * image.width * image.height > MOST_PIXELS_IN_ALL:
+    if count * size[0] * size[1] > MOST_PIXELS_IN_ALL:
         raise ImageError(
             f"{name}: expected at most {MOST_PIXELS_IN_ALL / 1e9:g} gigapixels in all its frames, "
-            f"received {count} of {image.width}x{image.height}"
+            f"received {count} of {size[0]}x{size[1]}"
         )
     # An animated PNG may have a picture before its frames, for those who cannot play it.
     for number in range(int(bool(image.info.get("default_image"))), count):
@@ -130,7 +145,7 @@ def write_frames(
     *,
     loop: int = 0,
     metadata: Metadata | None = None,
-    quality: int = 95,
+    quality: int | None = 95,
 ) -> None:
     """Writes an animation, all of it or nothing.
 
@@ -143,7 +158,7 @@ def write_frames(
         durations: of the frames, in milliseconds; GIF rounds to hundredths of a second.
         loop: how often it is played, 0 for ever.
         metadata: carried over as far as the format has a place for it.
-        quality: 1 to 100, of WebP.
+        quality: 1 to 100, of WebP; None loses nothing.
 
     Raises:
         ImageError: if the format is no animated one or does not hold the size, or writing fails.
@@ -172,7 +187,7 @@ class _Played:
     durations: Sequence[int]
     loop: int
     metadata: Metadata
-    quality: int
+    quality: int | None
 
 
 def _checked(
@@ -236,34 +251,21 @@ def _write_png(file: BinaryIO, frames: Iterator[np.ndarray], played: _Played) ->
         )
         sequence += 1
         begun = False
-        for kind, body in _chunks(memoryview(still.getvalue())):
+        for kind, body in png.chunks(still):
             if kind == b"IDAT":
                 if not begun:
                     begun = True
-                    _chunk(file, b"fcTL", control)
+                    file.write(png.chunk(b"fcTL", control))
                 if number == 0:
-                    _chunk(file, b"IDAT", body)
+                    file.write(png.chunk(b"IDAT", body))
                 else:
-                    _chunk(file, b"fdAT", struct.pack(">I", sequence), body)
+                    file.write(png.chunk(b"fdAT", struct.pack(">I", sequence), body))
                     sequence += 1
             elif number == 0 and kind != b"IEND":
                 if kind == b"IHDR":
-                    file.write(b"\x89PNG\r\n\x1a\n")
-                _chunk(file, kind, body)
+                    file.write(png.SIGNATURE)
+                file.write(png.chunk(kind, body))
                 if kind == b"IHDR":
-                    _chunk(file, b"acTL", struct.pack(">II", len(played.durations), played.loop))
-    _chunk(file, b"IEND")
-
-
-def _chunks(png: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    at = 8
-    while at < len(png):
-        (size,) = struct.unpack_from(">I", png, at)
-        yield bytes(png[at + 4 : at + 8]), png[at + 8 : at + 8 + size]
-        at += size + 12
-
-
-def _chunk(file: BinaryIO, kind: bytes, *parts: bytes | memoryview) -> None:
-    body = b"".join(parts)
-    file.write(struct.pack(">I", len(body)) + kind + body)
-    file.write(struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))))
+                    animated = struct.pack(">II", len(played.durations), played.loop)
+                    file.write(png.chunk(b"acTL", animated))
+    file.write(png.chunk(b"IEND"))

@@ -12,14 +12,18 @@ from PIL.ExifTags import Base
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import tags
 from keras_perceptual.files.formats import Format
+from keras_perceptual.files.header import Header
 from keras_perceptual.files.metadata import Metadata
+from keras_perceptual.system.memory import available
 
-__all__ = ["ArrayRows", "Given", "Rows"]
+__all__ = ["Given", "Rows"]
 
 # Sample formats of TIFF that are no unsigned integers.
 _OTHER_KINDS = {
     2: "signed integers", 3: "floating point", 5: "complex numbers", 6: "complex numbers"
 }  # fmt: skip
+
+MEMORY = 2**30  # bytes that decoding may take unless somebody says
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,23 @@ class Given:
         name: for messages.
         form: the format.
         file: open at its beginning.
-        directory: the tags of a TIFF, None of others.
+        header: what the file says beside its pixels.
         most_pixels: what is larger is refused.
+        memory: bytes that decoding may take, by default 1 GiB; never more than is free.
     """
 
     path: str | os.PathLike | bytes
     name: str
     form: Format
     file: BinaryIO
-    directory: tags.Directory | None
+    header: Header
     most_pixels: int
+    memory: int | None = None
+
+    @property
+    def directory(self) -> tags.Directory | None:
+        """The tags of a TIFF, None of others."""
+        return self.header.directory if self.form.name == "TIFF" else None
 
     def check_tags(self) -> None:
         """Refuses a TIFF of pixels whose range is not known, or that has lost its palette."""
@@ -55,14 +66,31 @@ class Given:
         if bits not in (1, 2, 4, 8, 16) or kind in _OTHER_KINDS:
             raise self.wrong_type(_OTHER_KINDS.get(kind, "integers"), bits)
 
-    def check_size(self, width: int, height: int) -> None:
-        """Refuses a picture that is empty or too large to be meant."""
+    def check_size(self, width: int, height: int, cost: float = 0) -> None:
+        """Refuses a picture that is empty, too large to be meant, or too large for the memory.
+
+        Args:
+            width: in pixels.
+            height: in pixels.
+            cost: bytes of memory that decoding takes for each pixel; 0 where it goes by rows.
+        """
         if width < 1 or height < 1:
             raise ImageError(f"{self.name}: has no pixels")
         if width * height > self.most_pixels:
             raise ImageError(
                 f"{self.name}: expected at most {self.most_pixels / 1e6:g} megapixels, received "
                 f"{width}x{height}; cut it up if that is meant"
+            )
+        needed, allowed = width * height * cost, self.memory or MEMORY
+        if needed > _SMALL and needed > min(allowed, free := available()):
+            raise ImageError(
+                f"{self.name}: decoding {width}x{height} of {self.form.name} takes "
+                f"{needed / 1e9:.1f} GB of memory, "
+                + (
+                    f"{allowed / 1e9:.1f} GB are allowed; --memory allows more"
+                    if allowed < free
+                    else f"{free / 1e9:.1f} GB are free"
+                )
             )
 
     def wrong_type(self, kind: str, bits: int) -> ImageError:
@@ -71,6 +99,9 @@ class Given:
             f"{self.name}: expected unsigned channels of 8 or 16 bits, received {kind} of "
             f"{bits} bits, whose range is not known; convert it first"
         )
+
+
+_SMALL = 2**26  # bytes that no budget is too small for
 
 
 class Rows:
@@ -83,7 +114,10 @@ class Rows:
         bits: 8 or 16.
         metadata: of the file.
         frames: how many frames or pages the file has.
+        held: whether all pixels are in memory, so that rows may be fetched in any order.
     """
+
+    held = False
 
     def __init__(self, shape: tuple[int, int, int], bits: int, about: Metadata, frames: int):
         self.height, self.width, self.bands = shape
@@ -92,15 +126,3 @@ class Rows:
     def fetch(self, top: int, count: int) -> np.ndarray:
         """Returns `[count, width, bands]` from row `top` on; tops must not go back."""
         raise NotImplementedError
-
-
-class ArrayRows(Rows):
-    """Rows of an array."""
-
-    def __init__(self, pixels: np.ndarray, about: Metadata, frames: int) -> None:
-        height, width, bands = pixels.shape
-        super().__init__((height, width, bands), 8 * pixels.itemsize, about, frames)
-        self._pixels = pixels
-
-    def fetch(self, top: int, count: int) -> np.ndarray:
-        return self._pixels[top : top + count]

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import struct
-import zlib
 from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from keras_perceptual.files import tags
+from keras_perceptual.files import jp2, png, tags
 from keras_perceptual.files.formats import Format
-from keras_perceptual.files.metadata import Metadata
-from keras_perceptual.files.vips import pyvips
+from keras_perceptual.files.metadata import RESOLUTION, Metadata, resolution
+from keras_perceptual.files.vips import Guarded, pyvips
 
 __all__ = ["encode", "gif_frame", "pillow_options"]
 
 TILED = 2**24  # pixels from which a TIFF has tiles, which viewers read in part
 _CLASSIC = 4_000_000_000  # bytes of pixels up to which a TIFF's 32-bit offsets surely do
-_DPI = 72.0  # what a file says where nothing is known
+_METRE = 39.3700787  # inches
+_EXIF_MOST = 65527  # bytes of EXIF in one segment of a JPEG
 
 
 def encode(
-    image: pyvips.Image, form: Format, metadata: Metadata, quality: int, file: BinaryIO
+    image: pyvips.Image, form: Format, metadata: Metadata, quality: int | None, file: BinaryIO
 ) -> None:
     """Writes an image into an open file.
 
@@ -31,7 +32,7 @@ def encode(
         image: gray or RGB with opacity or not, 8 or 16 bits, of what `form` holds.
         form: the format.
         metadata: carried over as far as the format has a place for it.
-        quality: 1 to 100, of lossy formats.
+        quality: 1 to 100, of lossy formats; None loses nothing.
         file: written from its beginning, and read back where a format needs it (TIFF).
 
     Raises:
@@ -39,11 +40,15 @@ def encode(
         pyvips.Error: if libvips cannot read the image or encode it.
     """
     image = _with_profile(image, form, metadata)
+    if form.name == "AVIF" and quality is None:
+        _lossless_avif(image, metadata, file)
+        return
     if form.codec:
         _by_pillow(image, form, metadata, quality, file)
         return
-    dpi = metadata.dpi or (_DPI, _DPI)
-    image = image.copy(xres=dpi[0] / 25.4, yres=dpi[1] / 25.4)
+    if metadata.dpi:
+        x, y = metadata.dpi
+        image = image.copy(xres=x / 25.4, yres=y / 25.4)
     if metadata.xmp:
         image.set_type(pyvips.GValue.blob_type, "xmp-data", metadata.xmp)
     {"PNG": _png, "JPEG": _jpeg, "TIFF": _tiff}[form.name](image, metadata, quality, file)
@@ -86,91 +91,122 @@ def _accepts(form: Format, image: pyvips.Image) -> bool:
     return True
 
 
-class _Failed:
-    """Keeps the exception of a callback, which cannot pass through libvips."""
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-
-    def __call__(self, act: Callable) -> Callable:
-        def guarded(*arguments):
-            try:
-                return act(*arguments)
-            except BaseException as error:
-                self.error = self.error or error
-                return -1
-
-        return guarded
-
-
 def _save(
     save: str, image: pyvips.Image, write: Callable, file: BinaryIO, **options: object
 ) -> None:
     """Runs one of libvips's savers into a file."""
-    failed = _Failed()
+    guarded = Guarded()
     target = pyvips.TargetCustom()
-    target.on_write(failed(write))
-    target.on_read(failed(file.read))
-    target.on_seek(failed(file.seek))
+    target.on_write(guarded(write))
+    target.on_read(guarded(file.read))
+    target.on_seek(guarded(file.seek))
     try:
-        getattr(image, save)(target, keep="xmp:icc", **options)
+        getattr(image, save)(target, **{"keep": "xmp:icc", **options})
     except pyvips.Error:
-        if failed.error:
-            raise failed.error from None
+        if guarded.error:
+            raise guarded.error from None
         raise
-    if failed.error:
-        raise failed.error
+    if guarded.error:
+        raise guarded.error
 
 
-def _with_segment(file: BinaryIO, position: int, segment: bytes) -> Callable[[bytes], int]:
-    """Returns a function that writes what it is given, with a segment at a position."""
+def _png(image: pyvips.Image, metadata: Metadata, _: int | None, file: BinaryIO) -> None:
+    more = []
+    if metadata.dpi:
+        x, y = (min(2**31 - 1, round(each * _METRE)) for each in metadata.dpi)
+        more.append(png.chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
+    if metadata.exif:
+        more.append(png.chunk(b"eXIf", metadata.exif))
+    if metadata.xmp:
+        more.append(png.international_text(png.XMP, metadata.xmp.rstrip(b"\0")))
+    write = _with_chunks(file, b"".join(more))
+    # Photographs come out as small as with the best filter of each line, in half the time.
+    _save("pngsave_target", image, write, file, keep="icc", compression=3, filter="avg")
+
+
+def _with_chunks(file: BinaryIO, more: bytes) -> Callable[[bytes], int]:
+    """Returns a function that writes the PNG it is given, with chunks of ours before the pixels.
+
+    libvips states a resolution whether there is one or not.
+    """
     head = bytearray()
+    begun = False
 
-    def write(chunk: bytes) -> int:
-        if len(head) >= position:
-            file.write(chunk)
-        else:
-            head.extend(chunk)
-            if len(head) >= position:
-                file.write(head[:position] + segment + head[position:])
-        return len(chunk)
+    def write(data: bytes) -> int:
+        nonlocal begun
+        if begun:
+            file.write(data)
+            return len(data)
+        head.extend(data)
+        at, kept = len(png.SIGNATURE), [png.SIGNATURE]
+        while at + 8 <= len(head):
+            size, kind = int.from_bytes(head[at : at + 4], "big"), head[at + 4 : at + 8]
+            if kind == b"IDAT":
+                file.write(b"".join([*kept, more, head[at:]]))
+                begun = True
+                break
+            if kind != b"pHYs":
+                kept.append(head[at : at + size + 12])
+            at += size + 12
+        return len(data)
 
     return write
 
 
-def _png(image: pyvips.Image, metadata: Metadata, _: int, file: BinaryIO) -> None:
-    chunk = b""
-    if metadata.exif:
-        body = b"eXIf" + metadata.exif
-        chunk = struct.pack(">I", len(metadata.exif)) + body + struct.pack(">I", zlib.crc32(body))
-    write = _with_segment(file, 33, chunk)  # after IHDR
-    # Photographs come out as small as with the best filter of each line, in half the time.
-    _save("pngsave_target", image, write, file, compression=3, filter="avg")
-
-
-def _jpeg(image: pyvips.Image, metadata: Metadata, quality: int, file: BinaryIO) -> None:
-    x, y = (min(65535, max(1, round(each))) for each in metadata.dpi or (_DPI, _DPI))
-    segments = struct.pack(">HH5sHBHHBB", 0xFFE0, 16, b"JFIF\0", 0x0101, 1, x, y, 0, 0)
-    exif = b"Exif\0\0" + metadata.exif
-    if metadata.exif and len(exif) <= 65533:
+def _jpeg(image: pyvips.Image, metadata: Metadata, quality: int | None, file: BinaryIO) -> None:
+    unit, (x, y) = 0, (1, 1)
+    if metadata.dpi:
+        unit, (x, y) = 1, (min(65535, max(1, round(each))) for each in metadata.dpi)
+    segments = struct.pack(">HH5sHBHHBB", 0xFFE0, 16, b"JFIF\0", 0x0101, unit, x, y, 0, 0)
+    for at in range(0, len(metadata.exif), _EXIF_MOST):
+        exif = b"Exif\0\0" + metadata.exif[at : at + _EXIF_MOST]
         segments += struct.pack(">HH", 0xFFE1, 2 + len(exif)) + exif
-    write = _with_segment(file, 2, segments)
+    write = _with_segments(file, segments)
     _save("jpegsave_target", image, write, file, Q=quality, subsample_mode="off")
 
 
-def _tiff(image: pyvips.Image, metadata: Metadata, _: int, file: BinaryIO) -> None:
+def _with_segments(file: BinaryIO, segments: bytes) -> Callable[[bytes], int]:
+    """Returns a function that writes the JPEG it is given, with segments of ours at its head."""
+    head = bytearray()
+
+    def write(data: bytes) -> int:
+        if len(head) >= 2:
+            file.write(data)
+        else:
+            head.extend(data)
+            if len(head) >= 2:
+                file.write(head[:2] + segments + head[2:])
+        return len(data)
+
+    return write
+
+
+def _tiff(image: pyvips.Image, metadata: Metadata, _: int | None, file: BinaryIO) -> None:
     pixels = image.width * image.height
     size = pixels * image.bands * (2 if image.format == "ushort" else 1)
     options: dict = {"compression": "deflate", "level": 2, "predictor": "horizontal"}
     if pixels >= TILED:
         options.update(tile=True, tile_width=256, tile_height=256)
     _save("tiffsave_target", image, file.write, file, bigtiff=size > _CLASSIC, **options)
-    if metadata.exif:
-        tags.add(file, tags.parse(metadata.exif))
+    unknown = RESOLUTION if metadata.dpi is None else frozenset()  # libvips states one
+    if metadata.exif or unknown:
+        more = tags.parse(metadata.exif) if metadata.exif else tags.Directory("<")
+        tags.add(file, more, unknown)
+
+
+def _lossless_avif(image: pyvips.Image, metadata: Metadata, file: BinaryIO) -> None:
+    """Writes RGB as it is, where Pillow has it go through YCbCr."""
+    for name, data in (("exif-data", metadata.exif), ("xmp-data", metadata.xmp)):
+        if data:
+            image.set_type(pyvips.GValue.blob_type, name, data)
+    _save(
+        "heifsave_target", image, file.write, file,
+        keep="exif:xmp:icc", compression="av1", lossless=True,
+    )  # fmt: skip
 
 
 def _by_pillow(
-    image: pyvips.Image, form: Format, metadata: Metadata, quality: int, file: BinaryIO
+    image: pyvips.Image, form: Format, metadata: Metadata, quality: int | None, file: BinaryIO
 ) -> None:
     pixels = image.numpy()
     if pixels.ndim == 3 and pixels.shape[2] == 1:
@@ -180,7 +216,20 @@ def _by_pillow(
         picture = gif_frame(pixels)
     else:
         picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.save(file, form.codec, **pillow_options(form, metadata, quality, profile))
+    options = pillow_options(form, metadata, quality, profile)
+    dpi = _resolution(metadata)
+    if form.name != "JPEG 2000" or not dpi:
+        picture.save(file, form.codec, **options)
+        return
+    made = io.BytesIO()
+    picture.save(made, form.codec, **options)
+    file.write(jp2.with_resolution(made.getvalue(), dpi))
+
+
+def _resolution(metadata: Metadata) -> tuple[float, float] | None:
+    """Returns the resolution for a format that has no EXIF to state one."""
+    exif = tags.parse(metadata.exif) if metadata.exif else None
+    return metadata.dpi or resolution(exif)
 
 
 def gif_frame(pixels: np.ndarray) -> Image.Image:
@@ -204,11 +253,13 @@ def gif_frame(pixels: np.ndarray) -> Image.Image:
 
 
 def pillow_options(
-    form: Format, metadata: Metadata, quality: int, profile: bytes | None
+    form: Format, metadata: Metadata, quality: int | None, profile: bytes | None
 ) -> dict[str, object]:
     """Returns what Pillow's `save` takes for a format."""
     options: dict[str, object] = {}
-    if form.lossy:
+    if form.lossy and quality is None:
+        options.update(lossless=True, exact=True)
+    elif form.lossy:
         options["quality"] = quality
     if form.name == "AVIF":
         options["subsampling"] = "4:4:4"
@@ -218,6 +269,6 @@ def pillow_options(
         options["exif"] = metadata.exif
     if form.exif and metadata.xmp:
         options["xmp"] = metadata.xmp
-    if metadata.dpi and form.name == "BMP":
-        options["dpi"] = metadata.dpi
+    if form.name == "BMP":
+        options["dpi"] = _resolution(metadata) or (0, 0)  # without it, Pillow states 96
     return options

@@ -10,7 +10,7 @@ from PIL import Image
 
 from keras_perceptual.errors import ImageError
 
-__all__ = ["FORMATS", "READABLE", "Format", "check", "of", "open_codec", "sniff"]
+__all__ = ["FORMATS", "READABLE", "Format", "check", "check_quality", "of", "open_codec", "sniff"]
 
 # Codecs other than libvips hold a picture in memory, at 4 bytes a pixel and more.
 _IN_MEMORY = 2**28
@@ -32,6 +32,7 @@ class Format:
         icc: whether it holds a colour profile.
         exif: whether it holds EXIF.
         lossy: whether a quality can be chosen.
+        lossless: whether it can also be written without a loss, where it is lossy.
         animated: whether it holds several frames that are read and written here.
     """
 
@@ -46,6 +47,7 @@ class Format:
     icc: bool = True
     exif: bool = True
     lossy: bool = False
+    lossless: bool = False
     animated: bool = False
 
     def holds(self, width: int, height: int) -> bool:
@@ -62,7 +64,8 @@ FORMATS = (
         "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), longest_side=65500, alpha=False, lossy=True
     ),
     Format(
-        "WebP", (".webp",), "WEBP", longest_side=16383, gray=False, lossy=True, animated=True
+        "WebP", (".webp",), "WEBP", longest_side=16383, gray=False, lossy=True, lossless=True,
+        animated=True,
     ),
     Format(
         "GIF", (".gif",), "GIF", longest_side=65535, most_pixels=_IN_MEMORY,
@@ -73,7 +76,8 @@ FORMATS = (
     ),
     # libavif's own limits, beyond which it does not read what it wrote.
     Format(
-        "AVIF", (".avif",), "AVIF", longest_side=32768, most_pixels=2**28, gray=False, lossy=True
+        "AVIF", (".avif",), "AVIF", longest_side=32768, most_pixels=2**28, gray=False, lossy=True,
+        lossless=True,
     ),
     Format(
         "HEIC", (".heic", ".heif"), "HEIF", longest_side=16384, most_pixels=2**28,
@@ -137,6 +141,21 @@ def sniff(head: bytes) -> Format | None:
         if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
             return _BY_NAME["HEIC"]
     return None
+
+
+def check_quality(form: Format, quality: int | None, name: str) -> None:
+    """Refuses to lose nothing where a format cannot.
+
+    Args:
+        form: the format to write.
+        quality: 1 to 100, or None, which loses nothing.
+        name: of the file, for the message.
+
+    Raises:
+        ImageError: names formats that can.
+    """
+    if quality is None and form.lossy and not form.lossless:
+        raise ImageError(f"{name}: {form.name} is never lossless; .png, .webp and .avif can be")
 
 
 def check(form: Format, width: int, height: int, name: str = "") -> None:

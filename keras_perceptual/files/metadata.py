@@ -10,7 +10,7 @@ from PIL.ExifTags import IFD, Base
 
 from keras_perceptual.files import tags
 
-__all__ = ["Metadata", "clean", "orientation"]
+__all__ = ["RESOLUTION", "Metadata", "clean", "orientation", "resolution"]
 
 # A TIFF's layout: sizes, sample format, compression, strips, tiles, thumbnails, pages; copies of
 # what is carried by itself (XMP, IPTC, Photoshop's block, ICC); the ground that one pixel covers.
@@ -29,10 +29,11 @@ GeoDoubleParamsTag GeoAsciiParamsTag GDAL_METADATA GDAL_NODATA
 _NUMBERS = {name: number for number, name in TiffTags.TAGS.items()}
 _DROPPED = {_NUMBERS[name] for name in _STRUCTURE.split()}
 _PIXELS = {Base.StripOffsets, Base.TileOffsets}
-_RESOLUTION = {Base.XResolution, Base.YResolution, Base.ResolutionUnit}
+RESOLUTION = frozenset({Base.XResolution, Base.YResolution, Base.ResolutionUnit})
 _SIZES = {Base.ExifImageWidth, Base.ExifImageHeight}  # which the EXIF directory repeats
 
-_XMP_ORIENTATION = re.compile(rb"""((?<!/)tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
+_XMP_ORIENTATION = re.compile(rb"""((?<!/)tiff:Orientation\s*(?:=\s*["']|>)\s*)([1-8])""")
+_UNITS = {2: 1.0, 3: 2.54}  # of ResolutionUnit; 1 says how wide pixels are for their height
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Metadata:
         exif: an EXIF block, without its `Exif\0\0`, that says nothing on orientation, size or
             layout; empty if there is none.
         xmp: an XMP packet, or None.
-        dpi: pixels an inch, (x, y), or None.
+        dpi: pixels an inch, (x, y), or None; what EXIF says of it stands in EXIF.
     """
 
     icc_profile: bytes | None = None
@@ -53,10 +54,22 @@ class Metadata:
     dpi: tuple[float, float] | None = None
 
 
-def orientation(directory: tags.Directory | None) -> int:
-    """Returns the EXIF orientation, 1 to 8; 1, upright, where there is none."""
+def orientation(directory: tags.Directory | None, xmp: bytes | None = None) -> int:
+    """Returns the orientation, 1 to 8, of EXIF or else XMP; 1, upright, where there is none."""
     numbers = directory.numbers(Base.Orientation) if directory else ()
-    return numbers[0] if numbers and 1 <= numbers[0] <= 8 else 1
+    if numbers and 1 <= numbers[0] <= 8:
+        return numbers[0]
+    told = _XMP_ORIENTATION.search(xmp or b"")
+    return int(told[2]) if told else 1
+
+
+def resolution(directory: tags.Directory | None) -> tuple[float, float] | None:
+    """Returns the resolution that a TIFF or EXIF states, in pixels an inch, or None."""
+    if directory is None:
+        return None
+    x, y = (directory.ratio(tag) for tag in (Base.XResolution, Base.YResolution))
+    (unit, *_) = directory.numbers(Base.ResolutionUnit) or (2,)
+    return (x * _UNITS[unit], y * _UNITS[unit]) if x and y and unit in _UNITS else None
 
 
 def clean(
@@ -79,7 +92,7 @@ def clean(
     exif = b""
     if directory is not None:
         # A TIFF's resolution is in `dpi`; in EXIF it is part of what is kept.
-        dropped = _DROPPED | (_RESOLUTION if _PIXELS & set(directory.tags) else set())
+        dropped = _DROPPED | (RESOLUTION if _PIXELS & set(directory.tags) else set())
         kept = {n: tag for n, tag in directory.tags.items() if n not in dropped}
         inside = dict(directory.inside)
         if old := inside.get(IFD.Exif):

@@ -10,68 +10,96 @@ from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
 from keras_perceptual.files import formats, tags
-from keras_perceptual.files.decoded import ArrayRows, Given, Rows
+from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
-from keras_perceptual.system.quiet import quiet_warnings
+from keras_perceptual.system.quiet import quiet_stderr, quiet_warnings
 
 __all__ = ["metadata_of", "open_image", "open_rows"]
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told once, by us
+
+# Bytes of memory a pixel while a picture is decoded.
+_COSTS = {"GIF": 4, "JPEG 2000": 28, "AVIF": 16, "HEIC": 16}
+_COST = 12
+
+
+class _PillowRows(Rows):
+    """Rows of an image that Pillow holds."""
+
+    held = True
+
+    def __init__(self, image: Image.Image, mode: str, about: Metadata, frames: int) -> None:
+        bits = 16 if mode == "I" else 8
+        bands = 1 if mode == "I" else len(mode)
+        super().__init__((image.height, image.width, bands), bits, about, frames)
+        self._image, self._mode = image, mode
+
+    def fetch(self, top: int, count: int) -> np.ndarray:
+        part = self._image.crop((0, top, self.width, top + count))
+        deep = self.bits == 16
+        pixels = np.asarray(part if deep else part.convert(self._mode))
+        return pixels.astype(np.uint16 if deep else np.uint8).reshape(count, self.width, self.bands)
 
 
 def open_image(given: Given) -> Image.Image:
     """Opens a file by Pillow's plugin of its format, past the limit of pixels that is Pillow's."""
     formats.open_codec(given.form, given.name)
     factory, _ = Image.OPEN[given.form.codec or given.form.name]
+    given.file.seek(0)
     image = factory(given.file, "")
-    given.check_size(*image.size)
+    given.check_size(*image.size, _COSTS.get(given.form.name, _COST))
     return image
 
 
 def open_rows(given: Given) -> Rows:
     """Decodes a file, as a whole."""
-    with quiet_warnings(), open_image(given) as image:
+    # Of the libraries that Pillow decodes by, libtiff writes to standard error.
+    quiet = quiet_stderr() if given.form.name == "TIFF" else contextlib.nullcontext()
+    with quiet, quiet_warnings(), open_image(given) as image:
         # PGM of 16 bits comes as 32-bit integers of 16 bits' range.
         deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
         if image.mode in ("F", "I") and not deep:
             raise given.wrong_type("floating point" if image.mode == "F" else "integers", 32)
-        frames = getattr(image, "n_frames", 1)
         image.load()
-        # Pillow turns TIFFs by itself.
-        turn = 1 if given.directory else orientation(_tags_of(image))
-        about = metadata_of(image, given.directory)
+        about, turn = metadata_of(given, image)
+        frames = given.header.frames or _count(image)
         if deep:
-            pixels = np.asarray(image).astype(np.uint16)
-        else:
-            gray = image.mode in ("1", "L", "LA")
-            opacity = "A" if image.has_transparency_data else ""
-            plain = image.convert(("L" if gray else "RGB") + opacity)
-            pixels = np.asarray(_upright(plain, turn))
-    return ArrayRows(pixels.reshape(*pixels.shape[:2], -1), about, frames)
+            return _PillowRows(image, "I", about, frames)
+        # A fourth byte of BMP that is 0 everywhere was never set.
+        unset = given.form.name == "BMP" and image.mode == "RGBA" and not any(image.getextrema()[3])
+        gray = image.mode in ("1", "L", "LA")
+        alpha = image.has_transparency_data and not unset
+        mode = ("L" if gray else "RGB") + ("A" if alpha else "")
+        if turn > 1:
+            image = _upright(image.convert(mode), turn)
+        return _PillowRows(image, mode, about, frames)
+
+
+def _count(image: Image.Image) -> int:
+    """Counts frames; the first one is there, whatever is wrong with others."""
+    try:
+        return getattr(image, "n_frames", 1)
+    except Exception:
+        return 1
 
 
 def _upright(image: Image.Image, turn: int) -> Image.Image:
-    if turn == 1:
-        return image
     image.info.clear()  # Pillow goes by XMP too, and fails on damaged EXIF
     image.getexif()[Base.Orientation] = turn
     return ImageOps.exif_transpose(image)
 
 
-def _tags_of(image: Image.Image) -> tags.Directory | None:
-    with contextlib.suppress(ValueError):
-        return tags.parse(image.info.get("exif") or b"")
-    return None
-
-
-def metadata_of(image: Image.Image, directory: tags.Directory | None = None) -> Metadata:
-    """Returns the metadata of an image that Pillow opened.
-
-    Args:
-        image: the image.
-        directory: the tags of a TIFF.
-    """
-    info = image.info
+def metadata_of(given: Given, image: Image.Image) -> tuple[Metadata, int]:
+    """Returns the metadata of an image that Pillow opened, and its orientation."""
+    info, header = image.info, given.header
     profile = info.get("icc_profile") if image.mode not in ("CMYK", "LAB") else None
-    x, y = map(float, info.get("dpi") or (0, 0))
-    return clean(directory or _tags_of(image), profile, info.get("xmp"), (x, y))
+    if given.form.name in ("PNG", "TIFF"):
+        directory, xmp, dpi = header.directory, header.xmp, header.dpi
+    else:
+        directory, xmp, dpi = None, info.get("xmp"), info.get("dpi")
+        with contextlib.suppress(ValueError):
+            directory = tags.parse(info.get("exif") or b"")
+    # Pillow turns TIFFs by itself.
+    turn = 1 if given.form.name == "TIFF" else orientation(directory, xmp)
+    x, y = map(float, dpi or (0, 0))
+    return clean(directory, profile, xmp, (x, y)), turn

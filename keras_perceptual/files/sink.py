@@ -43,7 +43,7 @@ class Sink:
         gray: whether to write one channel, the mean of the three.
         alpha: whether the rows have opacity; the picture lies on white where the format has none.
         metadata: carried over as far as the format has a place for it.
-        quality: 1 to 100, of lossy formats.
+        quality: 1 to 100, of lossy formats; None loses nothing.
         budget: bytes of pixels up to which they are kept in memory; more go to a hidden file on
             the target's disk.
 
@@ -63,7 +63,7 @@ class Sink:
         gray: bool = False,
         alpha: bool = False,
         metadata: Metadata | None = None,
-        quality: int = 95,
+        quality: int | None = 95,
         budget: int = BUDGET,
     ) -> None:
         self.target, self.form, self.height, self.width = target, form, height, width
@@ -71,6 +71,7 @@ class Sink:
         self.metadata, self.quality = metadata or Metadata(), quality
         self.name = "stdout" if target is None else os.fspath(target)
         formats.check(form, width, height, self.name)
+        formats.check_quality(form, quality, self.name)
         self._bands = (1 if gray else 3) + alpha
         self._top = 0
         self._held = contextlib.ExitStack()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
+from PIL.ExifTags import Base
 
 from keras_perceptual.errors import ImageError, image_errors
-from keras_perceptual.files import formats, pillow_decoder, tags, vips_decoder
-from keras_perceptual.files.decoded import ArrayRows, Given, Rows
-from keras_perceptual.files.formats import Format
+from keras_perceptual.files import formats, gif, jpeg, pillow_decoder, png, tags, vips_decoder
+from keras_perceptual.files.decoded import Given, Rows
+from keras_perceptual.files.header import Header
+from keras_perceptual.files.metadata import resolution
 from keras_perceptual.files.quality import jpeg_quality
 
-__all__ = ["MOST_PIXELS", "Source", "open_file", "open_source"]
+__all__ = ["MOST_PIXELS", "Source", "look", "open_file", "open_source"]
 
 MOST_PIXELS = 500_000_000
+
+_Decoder = Callable[[Given], Rows]
 
 
 class Source:
@@ -36,11 +42,9 @@ class Source:
         frames: how many frames, or pages of a TIFF, the file has; the first is read.
     """
 
-    def __init__(
-        self, path: str | os.PathLike | bytes, name: str, form: Format, rows: Rows
-    ) -> None:
-        self._path = path
-        self.name, self.format = name, form
+    def __init__(self, given: Given, rows: Rows, others: Sequence[_Decoder] = ()) -> None:
+        self._given, self._others = given, others
+        self.name, self.format = given.name, given.form
         self.width, self.height, self.bits = rows.width, rows.height, rows.bits
         self.gray, self.alpha = rows.bands < 3, rows.bands in (2, 4)
         self.metadata, self.frames = rows.metadata, rows.frames
@@ -67,18 +71,36 @@ class Source:
             dtype = np.uint16 if self.bits == 16 else np.uint8
             return np.empty((0, self.width, 3 + self.alpha), dtype)
         with image_errors(self.name, "cannot be read"):
-            rows = self._rows.fetch(self._top, count)
+            rows = self._fetch(count)
         self._top += count
         if self.gray:
             return rows[..., [0, 0, 0, 1] if self.alpha else [0, 0, 0]]
         return rows
+
+    def _fetch(self, count: int) -> np.ndarray:
+        """Decodes rows, by another decoder if the first one fails on them."""
+        assert self._rows is not None
+        try:
+            return self._rows.fetch(self._top, count)
+        except (ImageError, MemoryError):
+            raise
+        except Exception:
+            if not self._others:
+                raise
+            others, self._others = self._others, ()
+            with contextlib.suppress(Exception):
+                rows, _ = _open(self._given, others)
+                if _kind(rows) == _kind(self._rows):
+                    self._rows = rows
+                    return rows.fetch(self._top, count)
+            raise
 
     @cached_property
     def quality(self) -> int | None:
         """Of a JPEG, 1 to 100 by its tables; None of other files."""
         if self.format.name != "JPEG":
             return None
-        _, file = open_file(self._path)
+        _, file = open_file(self._given.path)
         with file:
             return jpeg_quality(file)
 
@@ -88,12 +110,14 @@ class Source:
         Raises:
             ImageError: as `open_source`.
         """
-        if isinstance(self._rows, ArrayRows):
-            return Source(self._path, self.name, self.format, self._rows)
-        return open_source(self._path)
+        if self._rows and self._rows.held:
+            return Source(self._given, self._rows)
+        given = self._given
+        return open_source(given.path, most_pixels=given.most_pixels, memory=given.memory)
 
     def close(self) -> None:
         """Lets go of the file and of what is decoded."""
+        self._given.file.close()
         self._rows = None
 
     def __enter__(self) -> Source:
@@ -103,36 +127,107 @@ class Source:
         self.close()
 
 
-def open_source(path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXELS) -> Source:
+def open_source(
+    path: str | os.PathLike | bytes, *, most_pixels: int = MOST_PIXELS, memory: int | None = None
+) -> Source:
     """Opens an image file: reads its header, and no pixels where the format allows.
 
     PNG that is not interlaced, JPEG that is not progressive, and TIFF are decoded row by row as
-    they are taken, unless their orientation asks for a turn. Others are decoded whole.
+    they are taken, unless their orientation asks for a turn. Others are decoded whole. What one
+    decoder does not read, libvips or Pillow, the other one may.
 
     Args:
         path: a file, or the bytes of one; its content decides on the format.
         most_pixels: what is larger is refused.
+        memory: bytes that decoding may take where it needs the whole picture, by default 1 GiB;
+            never more than is free.
 
     Returns:
         The source; the first frame or page of several.
 
     Raises:
-        ImageError: if the file is missing, no image, broken, larger than `most_pixels`, or of
-            pixels whose range is not known (floating point, 32 bits, signed).
+        ImageError: if the file is missing, no image, broken, larger than `most_pixels` or
+            `memory` allow, or of pixels whose range is not known (floating point, 32 bits,
+            signed).
     """
     name, file = open_file(path)
-    with file, image_errors(name, "cannot be read"):
-        form = formats.sniff(file.read(64))
-        if form is None:
-            known = ", ".join(each.name for each in formats.FORMATS)
-            raise ImageError(f"{name}: not an image of those read here: {known}")
-        file.seek(0)
-        directory = tags.parse(file) if form.name == "TIFF" else None
-        file.seek(0)
-        given = Given(path, name, form, file, directory, most_pixels)
+    with contextlib.ExitStack() as held, image_errors(name, "cannot be read"):
+        held.enter_context(file)
+        given = look(path, name, file, most_pixels, memory)
         given.check_tags()
-        decoder = vips_decoder if vips_decoder.decodes(given) else pillow_decoder
-        return Source(path, name, form, decoder.open_rows(given))
+        rows, others = _open(given, _decoders(given))
+        if not rows.held:
+            held.pop_all()  # the file is read as rows are taken
+        return Source(given, rows, others)
+
+
+def look(
+    path: str | os.PathLike | bytes,
+    name: str,
+    file: BinaryIO,
+    most_pixels: int,
+    memory: int | None = None,
+) -> Given:
+    """Reads what an open file says of itself.
+
+    Raises:
+        ImageError: if it is empty or no image.
+        ValueError: if it is a TIFF without tags.
+    """
+    head = file.read(64)
+    form = formats.sniff(head)
+    if not head:
+        raise ImageError(f"{name}: is empty")
+    if form is None:
+        known = ", ".join(each.name for each in formats.FORMATS)
+        raise ImageError(f"{name}: not an image of those read here: {known}")
+    read = _HEADERS.get(form.name)
+    header = read(file) if read else Header()
+    return Given(path, name, form, file, header, most_pixels, memory)
+
+
+def _tiff_header(file: BinaryIO) -> Header:
+    file.seek(0)
+    directory = tags.parse(file)
+    xmp = directory.tags.get(Base.XMLPacket)
+    return Header(directory, xmp and xmp.data, resolution(directory), whole=False)
+
+
+_HEADERS: dict[str, Callable[[BinaryIO], Header]] = {
+    "PNG": png.header, "JPEG": jpeg.header, "TIFF": _tiff_header, "GIF": gif.header
+}  # fmt: skip
+
+
+def _decoders(given: Given) -> tuple[_Decoder, ...]:
+    """Returns what decodes a file rightly, the one to ask first before the other."""
+    if given.form.name == "JPEG":  # of which Pillow does not say that data is missing
+        return (vips_decoder.open_rows,)
+    known = vips_decoder.decodes(given)
+    if given.form.codec and given.form.name != "WebP":
+        return (pillow_decoder.open_rows, *([vips_decoder.open_rows] if known else []))
+    return (*([vips_decoder.open_rows] if known else []), pillow_decoder.open_rows)
+
+
+def _open(given: Given, decoders: Sequence[_Decoder]) -> tuple[Rows, Sequence[_Decoder]]:
+    """Opens a file by the first decoder that can; returns those after it as well.
+
+    Raises:
+        Exception: that of the first decoder, if none can.
+    """
+    first: Exception | None = None
+    for number, decoder in enumerate(decoders, 1):
+        try:
+            return decoder(given), decoders[number:]
+        except MemoryError:
+            raise
+        except Exception as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _kind(rows: Rows) -> tuple[int, int, int, int]:
+    return rows.height, rows.width, rows.bands, rows.bits
 
 
 def open_file(path: str | os.PathLike | bytes) -> tuple[str, BinaryIO]:

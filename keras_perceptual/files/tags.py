@@ -86,6 +86,14 @@ class Directory:
         unit = _TYPES[found.kind][0]
         return tuple(np.frombuffer(found.data, f"{self.order}u{unit}").tolist())
 
+    def ratio(self, tag: int) -> float | None:
+        """Returns the first fraction of a tag, or None."""
+        found = self.tags.get(tag)
+        if found is None or found.kind != TiffTags.RATIONAL:
+            return None
+        over, under = struct.unpack(self.order + "II", found.data[:8])
+        return over / under if under else None
+
     def put(self, tag: int, kind: int, *values: int) -> None:
         """Sets the unsigned integers of a tag."""
         data = np.array(values).astype(f"{self.order}u{_TYPES[kind][0]}").tobytes()
@@ -230,18 +238,20 @@ def _dump(directory: Directory, layout: _Layout, offset: int) -> bytes:
     return table + bytes(layout.word) + values
 
 
-def add(file: BinaryIO, more: Directory) -> None:
+def add(file: BinaryIO, more: Directory, without: frozenset[int] = frozenset()) -> None:
     """Adds tags that a TIFF file lacks, by a new directory at its end.
 
     Args:
         file: a TIFF of one page, open for reading and writing.
         more: the tags and the directories inside to add.
+        without: tags that the file has and is to lose.
     """
     file.seek(0)
     layout, offset = _head(file)
     merged = _parse(file, layout, offset, 0)
     more = more.in_order(layout.order)
-    merged.tags = {**more.tags, **merged.tags}
+    kept = {number: tag for number, tag in merged.tags.items() if number not in without}
+    merged.tags = {**more.tags, **kept}
     merged.inside = {**more.inside, **merged.inside}
     end = file.seek(0, io.SEEK_END)
     end += end % 2

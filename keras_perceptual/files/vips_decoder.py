@@ -1,25 +1,29 @@
-"""PNG, JPEG, TIFF and WebP to rows, decoded by libvips as they are asked for."""
+"""Images to rows, decoded by libvips as they are asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL.ExifTags import Base
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 
 from keras_perceptual.errors import ImageError
-from keras_perceptual.files import tags
+from keras_perceptual.files import jpeg, tags
 from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
-from keras_perceptual.files.vips import pyvips
+from keras_perceptual.files.vips import forget_errors, pyvips, stream
 
 __all__ = ["decodes", "open_rows"]
 
-# What libvips knows of TIFF, by Pillow's names.
+# libvips's loaders, and bytes of memory a pixel where they decode a whole picture at once.
+_LOADERS = {
+    "PNG": ("png", 8), "JPEG": ("jpeg", 8), "TIFF": ("tiff", 0), "WebP": ("webp", 8),
+    "AVIF": ("heif", 16), "HEIC": ("heif", 16), "GIF": ("gif", 12),
+}  # fmt: skip
+# What it knows of TIFF, by Pillow's names.
 _COMPRESSIONS = {
     "raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "jpeg", "tiff_adobe_deflate",
     "tiff_deflate", "packbits",
@@ -32,19 +36,52 @@ _PHOTOMETRICS = {_YCBCR} | {
 # Rows that libvips is asked for: it caches as many, in time that grows with their square.
 _AT_ONCE = 64
 
-_UNSET_DPI = (25.4, 71.98, 72.0)  # what libvips says where a file says nothing
+_MISSING = 128  # level of the gray that libjpeg shows where data is missing
+
+
+class _Opened:
+    """An image that libvips decodes from a file as it is asked for."""
+
+    def __init__(self, given: Given, file: BinaryIO, fail_on: str) -> None:
+        loader, cost = _LOADERS[given.form.name]
+        load = getattr(pyvips.Image, f"{loader}load_source")
+        forget_errors()
+        file.seek(0)
+        self._source = stream(file)  # to be held as long as anything is decoded
+        self.image = load(self._source, access="sequential", fail_on=fail_on)
+        given.check_size(self.image.width, self.image.height, cost if given.header.whole else 0)
+        self.frames, self.about, self.turn = _about(given, self.image)
+        if self.turn > 2:
+            # From the bottom or the side: libvips decodes to memory, or to a file beyond 100 MB.
+            file.seek(0)
+            self._source = stream(file)
+            self.image = load(self._source, access="random", fail_on=fail_on)
+
+    def rows(self, top: int, count: int) -> bytes:
+        """Returns rows as they are stored, to compare them."""
+        return pyvips.Region.new(self.image).fetch(0, top, self.image.width, count)
 
 
 class _VipsRows(Rows):
     """Rows of a libvips image, decoded as they are fetched from its stream."""
 
-    def __init__(
-        self, image: pyvips.Image, about: Metadata, frames: int, stream: pyvips.Source
-    ) -> None:
+    def __init__(self, given: Given) -> None:
+        self._given = given
+        opened = self._show(given.file, _fail_on(given))
+        image = self._image
         bits = 16 if image.format == "ushort" else 8
-        super().__init__((image.height, image.width, image.bands), bits, about, frames)
-        self._region = pyvips.Region.new(image)
-        self._held = image, stream  # regions do not hold the memory that pixels come from
+        shape = image.height, image.width, image.bands
+        super().__init__(shape, bits, opened.about, opened.frames)
+
+    def _show(self, file: BinaryIO, fail_on: str) -> _Opened:
+        """Opens a file for its rows to be fetched."""
+        self._opened = opened = _Opened(self._given, file, fail_on)
+        image = opened.image
+        if image.interpretation == "cmyk":
+            image = _from_cmyk(image)
+        self._image = _upright(_plain(self._given, image), opened.turn)
+        self._region = pyvips.Region.new(self._image)
+        return opened
 
     def fetch(self, top: int, count: int) -> np.ndarray:
         rows = np.empty((count, self.width, self.bands), np.uint16 if self.bits == 16 else np.uint8)
@@ -55,14 +92,62 @@ class _VipsRows(Rows):
         return rows
 
 
+class _JpegRows(_VipsRows):
+    """Rows of a JPEG, all of which are there.
+
+    libjpeg shows a gray bottom where data is missing, and warns. It warns of other things too, and
+    libvips does not notice a warning in the last eight rows. So where there is one, or a corner is
+    of that gray, the data are looked at.
+    """
+
+    def __init__(self, given: Given) -> None:
+        self._doubtful = self._checked = False
+        super().__init__(given)
+
+    def fetch(self, top: int, count: int) -> np.ndarray:
+        try:
+            rows = super().fetch(top, count)
+        except pyvips.Error:
+            if self._checked:
+                raise
+            self._show(io.BytesIO(self._check()), "none")
+            rows = super().fetch(top, count)
+        corners = rows[[0, -1]][:, [0, -1]]
+        self._doubtful |= self._opened.image.interpretation == "cmyk"
+        self._doubtful |= bool((corners == _MISSING).all(2).any())
+        if top + count == self.height and self._doubtful and not self._checked:
+            self._check()
+        return rows
+
+    def _check(self) -> bytes:
+        """Returns the file in a form in which nothing is missing to libjpeg.
+
+        Raises:
+            ImageError: if data is missing.
+            pyvips.Error: if it cannot be decoded whatever follows.
+        """
+        self._checked = True
+        self._given.file.seek(0)
+        data = self._given.file.read()
+        whole, other = (jpeg.padded(data, seed) for seed in range(2))
+        one, two = (_Opened(self._given, io.BytesIO(each), "none") for each in (whole, other))
+        for top in range(0, one.image.height, _AT_ONCE):
+            area = top, min(_AT_ONCE, one.image.height - top)
+            if one.rows(*area) != two.rows(*area):
+                raise ImageError(
+                    f"{self._given.name}: cannot be read: its data breaks off before the last row"
+                )
+        return whole
+
+
 def decodes(given: Given) -> bool:
-    """Says whether libvips decodes a file rightly, as its wheels are built; Pillow does others.
+    """Says whether libvips may be asked for a file, as its wheels are built.
 
     In TIFF it has no LZMA, Zstandard and WebP, no 8-bit Lab, and takes YCbCr for RGB unless it is
     JPEG.
     """
     if given.directory is None:
-        return not given.form.codec or given.form.name == "WebP"
+        return given.form.name in _LOADERS
     (number, *_) = given.directory.numbers(Base.Compression) or (tags.UNCOMPRESSED,)
     (photometric, *_) = given.directory.numbers(Base.PhotometricInterpretation) or (1,)
     compression = COMPRESSION_INFO.get(number)
@@ -75,58 +160,38 @@ def decodes(given: Given) -> bool:
 
 def open_rows(given: Given) -> Rows:
     """Opens a file: reads its header, and no pixels unless the format or a turn asks for it."""
-    load = getattr(pyvips.Image, f"{given.form.name.lower()}load_source")
-    if isinstance(given.path, bytes):
-        stream = pyvips.Source.new_from_memory(given.path)
-    else:
-        stream = pyvips.Source.new_from_file(os.fsencode(given.path))
-    # A truncated TIFF is an error to libvips, a truncated JPEG less than one: errors there are
-    # also the stray bytes that some cameras leave.
-    fail_on = "error" if given.form.name == "TIFF" else "truncated"
-    image = load(stream, access="sequential", fail_on=fail_on)
-    given.check_size(image.width, image.height)
-    frames, about, turn = _about(given, image)
-    if turn > 2:
-        # From the bottom or the side: libvips decodes to memory, or to a file beyond 100 MB.
-        image = load(stream, access="random", fail_on=fail_on)
-    if image.interpretation == "cmyk":
-        image = _from_cmyk(image)
-    return _VipsRows(_upright(_plain(given, image), turn), about, frames, stream)
+    return (_JpegRows if given.form.name == "JPEG" else _VipsRows)(given)
+
+
+def _fail_on(given: Given) -> str:
+    """Returns what is to end decoding.
+
+    A truncated TIFF is an error to libvips; of JPEG every warning is looked at. Elsewhere errors
+    are also what a decoder mends.
+    """
+    return {"TIFF": "error", "JPEG": "warning"}.get(given.form.name, "truncated")
 
 
 def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
     """Returns the number of frames, the metadata, and the orientation."""
-    fields = set(image.get_fields())
-    profile, xmp, exif, frames = (
-        image.get(field) if field in fields else None
-        for field in ("icc-profile-data", "xmp-data", "exif-data", "n-pages")
-    )
-    directory = given.directory
-    if exif is None:
-        exif = _png_exif(image, fields)
-    if exif:
-        with contextlib.suppress(ValueError):
-            directory = tags.parse(exif)
-    if given.form.name == "PNG":
-        frames = _apng_frames(given.file)
-    if image.interpretation == "cmyk":
-        profile = None
-    dpi: tuple[float, float] | None = (image.xres * 25.4, image.yres * 25.4)
-    if any(abs(image.xres * 25.4 - unset) < 0.02 for unset in _UNSET_DPI):
-        dpi = None
-    return frames or 1, clean(directory, profile, xmp, dpi), orientation(directory)
 
+    def field(name: str) -> Any:
+        return image.get(name) if image.get_typeof(name) else None
 
-def _png_exif(image: pyvips.Image, fields: set[str]) -> bytes:
-    """Returns the EXIF of a PNG from before the format had a place for it: as a hexadecimal text.
-
-    ImageMagick wrote three lines before it: nothing, the name, the size.
-    """
-    for field in fields:
-        if field.startswith("png-comment-") and field.endswith("Raw profile type exif"):
-            with contextlib.suppress(ValueError):
-                return bytes.fromhex("".join(image.get(field).split("\n")[3:]))
-    return b""
+    header = given.header
+    profile = None if image.interpretation == "cmyk" else field("icc-profile-data")
+    if header.frames:
+        about = clean(header.directory, profile, header.xmp, header.dpi)
+        return header.frames, about, orientation(header.directory, header.xmp)
+    frames = field("n-pages") or 1
+    if given.directory is not None:
+        about = clean(header.directory, profile, header.xmp, header.dpi)
+        return frames, about, orientation(header.directory, header.xmp)
+    directory, xmp = None, field("xmp-data")
+    with contextlib.suppress(ValueError):
+        directory = tags.parse(field("exif-data") or b"")
+    turned = _LOADERS[given.form.name][0] == "heif"  # by the loader
+    return frames, clean(directory, profile, xmp), 1 if turned else orientation(directory, xmp)
 
 
 def _plain(given: Given, image: pyvips.Image) -> pyvips.Image:
@@ -168,13 +233,3 @@ def _upright(image: pyvips.Image, turn: int) -> pyvips.Image:
     image = image.copy()
     image.set_type(pyvips.GValue.gint_type, "orientation", turn)  # libvips misses some EXIF
     return image.autorot()
-
-
-def _apng_frames(file: BinaryIO) -> int:
-    """Counts the frames of a PNG by the chunk that an animated one has before its pixels."""
-    file.seek(8)
-    while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
-        if head[4:] == b"acTL":
-            return int.from_bytes(file.read(4), "big")
-        file.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)
-    return 1

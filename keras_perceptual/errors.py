@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import struct
 from collections.abc import Iterator
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "PerceptualError",
     "TrainingError",
     "ZooError",
+    "damage",
     "first_line",
     "image_errors",
     "one_line",
@@ -99,7 +102,8 @@ def image_errors(name: str, what: str) -> Iterator[None]:
     except MemoryError as error:
         raise ImageError(f"{name}: {what}: not enough memory") from error
     except Exception as error:
-        raise ImageError(f"{name}: {what}: {reason(error)}") from error
+        told = damage(error) if what == "cannot be read" else reason(error)
+        raise ImageError(f"{name}: {what}: {told}") from error
 
 
 def reason(error: Exception) -> str:
@@ -108,9 +112,29 @@ def reason(error: Exception) -> str:
         return error.strerror
     if hasattr(error, "detail"):  # libvips: "part: what it says" in each line; or nothing
         lines = [line.partition(": ")[2] or line for line in str(error.detail).splitlines()]
-        told = [line for line in lines if line and not line.startswith("unable to open")]
-        return told[-1] if told else "damaged or cut short"
+        told = [line for line in lines if line and not _BESIDE.match(line)]
+        return told[-1] if told else _DAMAGED
     return first_line(error)
+
+
+_DAMAGED = "it breaks off or is damaged"
+_BESIDE = re.compile(r"unable to|bad seek| ?\(")  # libvips: what follows from what went wrong
+# What says nothing to those who did not write the decoder: some of its messages, and Python's.
+_INSIDE = re.compile(
+    r"(libpng|fread)? ?read error|(en|de)coder error|broken data stream|cannot load this image"
+    r"|not enough image data|unexpected end of file|unrecognized data stream contents",
+    re.IGNORECASE,
+)
+_PYTHON = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, UnicodeError,
+    struct.error,
+)  # fmt: skip
+
+
+def damage(error: Exception) -> str:
+    """Returns what an exception says of a file that cannot be read, in one line."""
+    told = reason(error)
+    return _DAMAGED if isinstance(error, _PYTHON) or _INSIDE.match(told) else told
 
 
 def one_line(text: str) -> str:

@@ -6,17 +6,19 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from keras_perceptual.cli import jobs as batch
 from keras_perceptual.cli import options, reports
 from keras_perceptual.cli.options import STREAM
 from keras_perceptual.errors import ImageError, PerceptualError
 from keras_perceptual.evaluation import figures
-from keras_perceptual.files import images
+from keras_perceptual.files import formats, images
 from keras_perceptual.inference.converter import Converter
 from keras_perceptual.inference.request import Choice
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
+from keras_perceptual.system.quiet import private_stderr
 
 
 def _open(arguments: argparse.Namespace) -> Converter:
@@ -78,11 +80,24 @@ def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], 
         else:
             try:
                 jobs += batch.plan(
-                    given, arguments.output, suffix, arguments.recursive, errors.append
+                    given,
+                    arguments.output,
+                    suffix,
+                    arguments.recursive,
+                    errors.append,
+                    arguments.format,
                 )
             except ImageError as error:
                 errors.append(str(error))
     return jobs, errors
+
+
+def _times(source: Path) -> tuple[int, int] | None:
+    """Returns when a file was read and written last, in nanoseconds; None of what is no file."""
+    if source == STREAM or not source.exists():
+        return None
+    status = source.stat()
+    return status.st_atime_ns, status.st_mtime_ns
 
 
 def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
@@ -92,6 +107,7 @@ def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
     def work(job: batch.Job, progress: Callable[[float], None]) -> batch.Done | None:
         if arguments.skip_existing and os.path.exists(job.target):
             return None
+        times = _times(job.source) if arguments.keep_times else None
         choices: list[Choice] = []
         size = model.convert_file(
             sys.stdin.buffer.read() if job.source == STREAM else job.source,
@@ -103,7 +119,10 @@ def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
             quality=arguments.quality,
             strip_metadata=arguments.strip_metadata,
             chosen=choices.append,
+            ending=arguments.format,
         )
+        if times and job.target != STREAM:
+            os.utime(job.target, ns=times)
         choice = choices[0] if choices else None
         if arguments.compare and STREAM not in (job.source, job.target):
             name = choice.model if choice else model.name
@@ -113,6 +132,15 @@ def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
         return batch.Done(size, choice)
 
     return work
+
+
+def _misnamed(arguments: argparse.Namespace) -> bool:
+    """Says whether the output is a file of another format than the one that is asked for."""
+    output = arguments.output
+    if not arguments.format or not output or output.is_dir() or len(arguments.inputs) > 1:
+        return False
+    own = output.suffix.lower()
+    return own in formats.READABLE and formats.of(output) is not formats.of(f"a{arguments.format}")
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "infer.py") -> int:
@@ -129,6 +157,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "infer.py") -> int:
         parser.error(f"expected a file in a folder that is there for --report, received {report}")
     if arguments.style and (arguments.model or arguments.fidelity):
         parser.error("--style paints, --model and --fidelity enlarge; choose one")
+    if _misnamed(arguments):
+        parser.error(f"expected an output of the format of --format, received {arguments.output}")
     try:
         model = _open(arguments)
     except (PerceptualError, ValueError) as error:
@@ -138,7 +168,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "infer.py") -> int:
         parser.error(wrong)
     if len(jobs) > 1 and any(job.target == STREAM for job in jobs):
         parser.error("stdout takes one image; name a folder with -o")
-    with reports.Reporter(prog, jobs, errors) as reporter:
+    with private_stderr(), reports.Reporter(prog, jobs, errors) as reporter:
         work = _worker(arguments, model)
         for result in batch.run(jobs, work, arguments.workers, reporter.share):
             reporter.ended(result)

@@ -66,6 +66,7 @@ def plan(
     suffix: str,
     recursive: bool,
     failed: Callable[[str], None] | None = None,
+    ending: str | None = None,
 ) -> list[Job]:
     """Lists the jobs of an input.
 
@@ -80,6 +81,7 @@ def plan(
         recursive: whether to look in folders inside a folder.
         failed: called with a line for each inner folder that cannot be listed; without it that is
             an error.
+        ending: such as `.png`, of the names; by default that of each input.
 
     Returns:
         The jobs; a file whose format cannot be written becomes a `.png`.
@@ -89,7 +91,7 @@ def plan(
     """
 
     def named(path: Path) -> str:
-        own = path.suffix
+        own = ending or path.suffix
         try:
             formats.of(f"a{own}")
         except ImageError:

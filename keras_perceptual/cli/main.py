@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import keras_perceptual
+from keras_perceptual.system.quiet import standard_streams
 
 __all__ = ["COMMANDS", "main", "run"]
 
@@ -48,6 +49,7 @@ def run(command: str, argv: Sequence[str] | None = None, prog: str | None = None
         with 2.
     """
     prog = prog or f"{command}.py"
+    standard_streams()
     try:
         return importlib.import_module(f"keras_perceptual.cli.{command}").main(argv, prog)
     except KeyboardInterrupt:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_perceptual.errors import ImageError
+from keras_perceptual.files import formats
 from keras_perceptual.inference.converter import LARGEST_SCALE
 from keras_perceptual.inference.engines import ENGINES
 from keras_perceptual.inference.upscaler import PRECISIONS
@@ -65,6 +67,16 @@ def named_weights(text: str, what: str) -> dict[str, float]:
         return {name.strip(): float(weight) for name, _, weight in pairs}
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected {what}, received {text!r}") from None
+
+
+def _ending(text: str) -> str:
+    ending = f".{text.lower().removeprefix('.')}"
+    try:
+        formats.of(f"image{ending}")
+    except ImageError as error:
+        said = str(error).partition(": ")[2]
+        raise argparse.ArgumentTypeError(f"{text}: {said}") from None
+    return ending
 
 
 def _restore(text: str) -> str | float:
@@ -205,12 +217,30 @@ def _add_files(files: _Group) -> None:
     files.add_argument("--recursive", action="store_true", help="folders inside folders too")
     files.add_argument("--skip-existing", action="store_true", help="leave outputs that are there")
     files.add_argument(
+        "--format",
+        type=_ending,
+        metavar="FORMAT",
+        help="png, jpg, webp, tif, avif, ...: of the outputs (that of each input)",
+    )
+    quality = files.add_mutually_exclusive_group()
+    quality.add_argument(
         "--quality",
         type=_number(int, 1, 100, "an integer from 1 to 100"),
         default=95,
         help="of JPEG, WebP and AVIF, 1 to 100 (%(default)s)",
     )
+    quality.add_argument(
+        "--lossless",
+        dest="quality",
+        action="store_const",
+        const=None,
+        default=argparse.SUPPRESS,
+        help="WebP and AVIF without a loss",
+    )
     files.add_argument("--strip-metadata", action="store_true", help="leave out EXIF and XMP")
+    files.add_argument(
+        "--keep-times", action="store_true", help="give outputs the times of their inputs"
+    )
     files.add_argument("--report", type=Path, metavar="FILE", help="write what became of each file")
     files.add_argument("--compare", action="store_true", help="also write before/after figures")
 
@@ -221,5 +251,9 @@ def _add_machine(machine: _Group) -> None:
         "--workers", type=_POSITIVE, default=3, help="files at a time (%(default)s)"
     )
     machine.add_argument(
-        "--memory", type=_bytes, metavar="BYTES", help="for tiles, such as 500M (half the free)"
+        "--memory",
+        type=_bytes,
+        metavar="BYTES",
+        help="for tiles, such as 500M (half the free), and "
+        "for files that are decoded as a whole (2G)",
     )

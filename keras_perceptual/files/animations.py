@@ -28,7 +28,7 @@ __all__ = ["Animation", "read_frames", "write_frames"]
 
 MOST_PIXELS = 2**26  # of a frame, which is held in memory several times
 MOST_PIXELS_IN_ALL = 10**10
-_COST = 24  # bytes of memory a pixel of a frame, while one is decoded
+_COST = 30  # bytes of memory a pixel of a frame, while one is decoded
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Animation:
     def __iter__(self) -> Iterator[np.ndarray]:
         for image, _ in self.frames():
             frame = np.zeros((self.height, self.width, 4), np.uint8)
-            frame[: image.height, : image.width] = image.convert("RGBA")
+            frame[: image.height, : image.width] = np.asarray(image.convert("RGBA"))
             yield frame
 
 
@@ -74,7 +74,7 @@ def read_frames(
     Args:
         path: a GIF, PNG or WebP, or the bytes of one; one that stands still has one frame.
         most_pixels: of a frame; what is larger is refused.
-        memory: bytes that decoding may take, by default 1 GiB; never more than is free.
+        memory: bytes that decoding may take, by default 2 GiB; never more than is free.
 
     Returns:
         The frames, and how they are played. A GIF whose frames reach beyond its screen is as large

@@ -16,14 +16,15 @@ from keras_perceptual.files.header import Header
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.system.memory import available
 
-__all__ = ["Given", "Rows"]
+__all__ = ["Given", "Rows", "check_memory"]
 
 # Sample formats of TIFF that are no unsigned integers.
 _OTHER_KINDS = {
     2: "signed integers", 3: "floating point", 5: "complex numbers", 6: "complex numbers"
 }  # fmt: skip
 
-MEMORY = 2**30  # bytes that decoding may take unless somebody says
+MEMORY = 2**31  # bytes that decoding may take unless somebody says
+_SMALL = 2**26  # bytes that no budget is too small for
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Given:
         file: open at its beginning.
         header: what the file says beside its pixels.
         most_pixels: what is larger is refused.
-        memory: bytes that decoding may take, by default 1 GiB; never more than is free.
+        memory: bytes that decoding may take, by default 2 GiB; never more than is free.
     """
 
     path: str | os.PathLike | bytes
@@ -81,17 +82,8 @@ class Given:
                 f"{self.name}: expected at most {self.most_pixels / 1e6:g} megapixels, received "
                 f"{width}x{height}; cut it up if that is meant"
             )
-        needed, allowed = width * height * cost, self.memory or MEMORY
-        if needed > _SMALL and needed > min(allowed, free := available()):
-            raise ImageError(
-                f"{self.name}: decoding {width}x{height} of {self.form.name} takes "
-                f"{needed / 1e9:.1f} GB of memory, "
-                + (
-                    f"{allowed / 1e9:.1f} GB are allowed; --memory allows more"
-                    if allowed < free
-                    else f"{free / 1e9:.1f} GB are free"
-                )
-            )
+        what = f"decoding {width}x{height} of {self.form.name}"
+        check_memory(self.name, what, width * height * cost, self.memory)
 
     def wrong_type(self, kind: str, bits: int) -> ImageError:
         """Returns the error of pixels whose range is not known."""
@@ -101,7 +93,26 @@ class Given:
         )
 
 
-_SMALL = 2**26  # bytes that no budget is too small for
+def check_memory(name: str, what: str, needed: float, memory: int | None = None) -> None:
+    """Refuses what takes too much memory.
+
+    Args:
+        name: of the file, for the message.
+        what: takes it, for the message.
+        needed: bytes it takes.
+        memory: bytes it may take, by default 2 GiB; never more than is free.
+
+    Raises:
+        ImageError: with the numbers.
+    """
+    allowed, free = memory or MEMORY, available()
+    if needed > max(_SMALL, min(allowed, free)):
+        limit = (
+            f"{allowed / 1e9:.1f} GB are allowed; --memory allows more"
+            if allowed < free
+            else f"{free / 1e9:.1f} GB are free"
+        )
+        raise ImageError(f"{name}: {what} takes {needed / 1e9:.1f} GB of memory, {limit}")
 
 
 class Rows:

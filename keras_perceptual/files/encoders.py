@@ -146,7 +146,7 @@ def _with_chunks(file: BinaryIO, more: bytes) -> Callable[[bytes], int]:
                 begun = True
                 break
             if kind != b"pHYs":
-                kept.append(head[at : at + size + 12])
+                kept.append(bytes(head[at : at + size + 12]))
             at += size + 12
         return len(data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,12 +112,21 @@ def middle(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels[top : top + side, left : left + side]
 
 
+def _natural(name: str) -> list[str | int]:
+    """Returns what names are sorted by: texts and the numbers between them."""
+    parts: list[str | int] = [*re.split(r"([0-9]+)", name)]
+    parts[1::2] = map(int, parts[1::2])
+    return parts
+
+
 def list_images(
     folder: str | os.PathLike,
     recursive: bool = True,
     failed: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """Lists the image files below a folder by their endings, sorted; hidden ones are left out.
+    """Lists the image files below a folder by their endings; hidden ones are left out.
+
+    They are sorted as people count: img2 before img10.
 
     Args:
         folder: where to look.
@@ -139,10 +149,12 @@ def list_images(
 
     found: list[Path] = []
     for root, folders, names in os.walk(os.fspath(folder), onerror=fail):
-        folders[:] = sorted(f for f in folders if not f.startswith(".")) if recursive else []
+        folders[:] = (
+            sorted((f for f in folders if not f.startswith(".")), key=_natural) if recursive else []
+        )
         found += [
             Path(root, name)
-            for name in sorted(names)
+            for name in sorted(names, key=_natural)
             if not name.startswith(".") and Path(name).suffix.lower() in formats.READABLE
         ]
     return found

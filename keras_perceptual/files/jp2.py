@@ -25,9 +25,7 @@ def with_resolution(data: bytes, dpi: tuple[float, float]) -> bytes:
     if any(part.numerator > 65535 for part in parts):
         return data
     x, y = parts
-    captured = struct.pack(
-        ">HHHHBB", y.numerator, y.denominator, x.numerator, x.denominator, 3, 3
-    )
+    captured = struct.pack(">HHHHBB", y.numerator, y.denominator, x.numerator, x.denominator, 3, 3)
     box = struct.pack(">I4sI4s", 26, b"res ", 18, b"resc") + captured
     head = data[:at] + struct.pack(">I", size + len(box)) + data[at + 4 : at + size]
     return head + box + data[at + size :]

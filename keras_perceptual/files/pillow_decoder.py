@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
-from keras_perceptual.files import formats, tags
+from keras_perceptual.errors import ImageError
+from keras_perceptual.files import formats, png, tags
 from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
 from keras_perceptual.system.quiet import quiet_stderr, quiet_warnings
@@ -19,8 +20,8 @@ __all__ = ["metadata_of", "open_image", "open_rows"]
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told once, by us
 
 # Bytes of memory a pixel while a picture is decoded.
-_COSTS = {"GIF": 4, "JPEG 2000": 28, "AVIF": 16, "HEIC": 16}
-_COST = 12
+_COSTS = {"GIF": 2, "BMP": 5, "PNM": 5, "TIFF": 9, "AVIF": 13, "HEIC": 16, "JPEG 2000": 26}
+_COST = 10
 
 
 class _PillowRows(Rows):
@@ -53,6 +54,8 @@ def open_image(given: Given) -> Image.Image:
 
 def open_rows(given: Given) -> Rows:
     """Decodes a file, as a whole."""
+    if given.form.name == "PNG":  # of which Pillow does not say that rows are missing
+        png.check_complete(given.file)
     # Of the libraries that Pillow decodes by, libtiff writes to standard error.
     quiet = quiet_stderr() if given.form.name == "TIFF" else contextlib.nullcontext()
     with quiet, quiet_warnings(), open_image(given) as image:
@@ -60,19 +63,37 @@ def open_rows(given: Given) -> Rows:
         deep = image.mode.startswith("I;16") or (image.mode == "I" and given.form.name == "PNM")
         if image.mode in ("F", "I") and not deep:
             raise given.wrong_type("floating point" if image.mode == "F" else "integers", 32)
-        image.load()
+        _load(given, image)
         about, turn = metadata_of(given, image)
         frames = given.header.frames or _count(image)
         if deep:
             return _PillowRows(image, "I", about, frames)
         # A fourth byte of BMP that is 0 everywhere was never set.
-        unset = given.form.name == "BMP" and image.mode == "RGBA" and not any(image.getextrema()[3])
+        unset = (
+            given.form.name == "BMP"
+            and image.mode == "RGBA"
+            and image.getchannel("A").getextrema() == (0, 0)
+        )
         gray = image.mode in ("1", "L", "LA")
         alpha = image.has_transparency_data and not unset
         mode = ("L" if gray else "RGB") + ("A" if alpha else "")
         if turn > 1:
             image = _upright(image.convert(mode), turn)
         return _PillowRows(image, mode, about, frames)
+
+
+def _load(given: Given, image: Image.Image) -> None:
+    """Decodes; a TIFF whose compression the libraries lack fails as a damaged one does."""
+    try:
+        image.load()
+    except OSError as error:
+        kind = image.info.get("compression")
+        if given.form.name != "TIFF" or "decoder error" not in str(error):
+            raise
+        raise ImageError(
+            f"{given.name}: cannot be read: it is damaged, or its compression ({kind}) is not read "
+            "here"
+        ) from error
 
 
 def _count(image: Image.Image) -> int:

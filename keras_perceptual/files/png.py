@@ -12,7 +12,16 @@ from typing import BinaryIO, NamedTuple
 from keras_perceptual.files import tags
 from keras_perceptual.files.header import Header
 
-__all__ = ["SIGNATURE", "XMP", "Chunk", "chunk", "chunks", "header", "international_text"]
+__all__ = [
+    "SIGNATURE",
+    "XMP",
+    "Chunk",
+    "check_complete",
+    "chunk",
+    "chunks",
+    "header",
+    "international_text",
+]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP = b"XML:com.adobe.xmp"
@@ -66,13 +75,13 @@ def international_text(keyword: bytes, text: bytes) -> bytes:
 
 def header(file: BinaryIO) -> Header:
     """Reads what a PNG says beside its pixels, wherever it stands in the file."""
-    found = {"frames": 1, "whole": False}
     directory = xmp = dpi = None
+    frames, interlaced = 1, False
     for kind, body in chunks(file, _READ):
         if kind == b"IHDR":
-            found["whole"] = body[12:13] == b"\1"  # interlaced
+            interlaced = body[12:13] == b"\1"
         elif kind == b"acTL" and len(body) == 8:
-            found["frames"] = max(1, int.from_bytes(body[:4], "big"))
+            frames = max(1, int.from_bytes(body[:4], "big"))
         elif kind == b"pHYs" and len(body) == 9 and body[8] == 1:
             x, y, _ = struct.unpack(">IIB", body)
             dpi = x * _METRE, y * _METRE
@@ -86,7 +95,45 @@ def header(file: BinaryIO) -> Header:
             elif keyword == b"Raw profile type exif" and directory is None:
                 with contextlib.suppress(ValueError):
                     directory = tags.parse(_raw_profile(text))
-    return Header(directory, xmp or None, dpi, **found)
+    return Header(directory, xmp or None, dpi, frames, interlaced)
+
+
+def check_complete(file: BinaryIO) -> None:
+    """Refuses a PNG whose data unpacks to fewer bytes than its rows need.
+
+    Raises:
+        ValueError: if there are fewer.
+    """
+    unpack, missing = zlib.decompressobj(), 1
+    for kind, body in chunks(file):
+        if kind == b"IHDR":
+            missing = _size(*struct.unpack(">IIBBBBB", body))
+        elif kind == b"IDAT":
+            while body and not unpack.eof:
+                missing -= len(unpack.decompress(body, 2**20))
+                body = unpack.unconsumed_tail
+    if missing > 0:
+        raise ValueError("its data breaks off before the last row")
+
+
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Of the seven pictures that an interlaced one consists of: first column and row, steps.
+_PASSES = (
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)  # fmt: skip
+
+
+def _size(
+    width: int, height: int, depth: int, colour: int, _pack: int, _filter: int, interlaced: int
+) -> int:
+    """Returns the bytes of the rows of a PNG, each with its filter before it."""
+    size = 0
+    for x, y, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - x) // across), -(-(height - y) // down)
+        if columns > 0 and rows > 0:
+            size += rows * (1 + -(-columns * depth * _CHANNELS[colour] // 8))
+    return size
 
 
 def _text(kind: bytes, body: bytes) -> tuple[bytes, bytes]:

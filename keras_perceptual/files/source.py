@@ -139,7 +139,7 @@ def open_source(
     Args:
         path: a file, or the bytes of one; its content decides on the format.
         most_pixels: what is larger is refused.
-        memory: bytes that decoding may take where it needs the whole picture, by default 1 GiB;
+        memory: bytes that decoding may take where it needs the whole picture, by default 2 GiB;
             never more than is free.
 
     Returns:
@@ -190,7 +190,7 @@ def _tiff_header(file: BinaryIO) -> Header:
     file.seek(0)
     directory = tags.parse(file)
     xmp = directory.tags.get(Base.XMLPacket)
-    return Header(directory, xmp and xmp.data, resolution(directory), whole=False)
+    return Header(directory, xmp.data if xmp else None, resolution(directory), whole=False)
 
 
 _HEADERS: dict[str, Callable[[BinaryIO], Header]] = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL.ExifTags import Base
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 
 from keras_perceptual.errors import ImageError
-from keras_perceptual.files import jpeg, tags
+from keras_perceptual.files import formats, gif, jpeg, tags
 from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
 from keras_perceptual.files.vips import forget_errors, pyvips, stream
@@ -20,7 +22,7 @@ __all__ = ["decodes", "open_rows"]
 
 # libvips's loaders, and bytes of memory a pixel where they decode a whole picture at once.
 _LOADERS = {
-    "PNG": ("png", 8), "JPEG": ("jpeg", 8), "TIFF": ("tiff", 0), "WebP": ("webp", 8),
+    "PNG": ("png", 9), "JPEG": ("jpeg", 9), "TIFF": ("tiff", 0), "WebP": ("webp", 10),
     "AVIF": ("heif", 16), "HEIC": ("heif", 16), "GIF": ("gif", 12),
 }  # fmt: skip
 # What it knows of TIFF, by Pillow's names.
@@ -28,6 +30,7 @@ _COMPRESSIONS = {
     "raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "jpeg", "tiff_adobe_deflate",
     "tiff_deflate", "packbits",
 }  # fmt: skip
+_JPEG = 7
 _YCBCR = tags.PHOTOMETRIC["YCbCr"]
 _PHOTOMETRICS = {_YCBCR} | {
     tags.PHOTOMETRIC[name] for name in ("WhiteIsZero", "BlackIsZero", "RGB", "RGB Palette", "CMYK")
@@ -57,9 +60,11 @@ class _Opened:
             self._source = stream(file)
             self.image = load(self._source, access="random", fail_on=fail_on)
 
+        self._region = pyvips.Region.new(self.image)
+
     def rows(self, top: int, count: int) -> bytes:
         """Returns rows as they are stored, to compare them."""
-        return pyvips.Region.new(self.image).fetch(0, top, self.image.width, count)
+        return self._region.fetch(0, top, self.image.width, count)
 
 
 class _VipsRows(Rows):
@@ -95,14 +100,15 @@ class _VipsRows(Rows):
 class _JpegRows(_VipsRows):
     """Rows of a JPEG, all of which are there.
 
-    libjpeg shows a gray bottom where data is missing, and warns. It warns of other things too, and
-    libvips does not notice a warning in the last eight rows. So where there is one, or a corner is
-    of that gray, the data are looked at.
+    libjpeg shows gray where data is missing, and warns. It warns of other things too, and libvips
+    does not notice a warning in the last eight rows. So where there is one, or a corner is of that
+    gray, the data are looked at.
     """
 
     def __init__(self, given: Given) -> None:
         self._doubtful = self._checked = False
         super().__init__(given)
+        self._doubtful = self._opened.image.interpretation == "cmyk"  # whose gray is any colour
 
     def fetch(self, top: int, count: int) -> np.ndarray:
         try:
@@ -113,31 +119,64 @@ class _JpegRows(_VipsRows):
             self._show(io.BytesIO(self._check()), "none")
             rows = super().fetch(top, count)
         corners = rows[[0, -1]][:, [0, -1]]
-        self._doubtful |= self._opened.image.interpretation == "cmyk"
         self._doubtful |= bool((corners == _MISSING).all(2).any())
         if top + count == self.height and self._doubtful and not self._checked:
             self._check()
         return rows
 
     def _check(self) -> bytes:
-        """Returns the file in a form in which nothing is missing to libjpeg.
-
-        Raises:
-            ImageError: if data is missing.
-            pyvips.Error: if it cannot be decoded whatever follows.
-        """
+        """Returns the file in a form in which nothing is missing to libjpeg."""
         self._checked = True
         self._given.file.seek(0)
-        data = self._given.file.read()
-        whole, other = (jpeg.padded(data, seed) for seed in range(2))
-        one, two = (_Opened(self._given, io.BytesIO(each), "none") for each in (whole, other))
-        for top in range(0, one.image.height, _AT_ONCE):
-            area = top, min(_AT_ONCE, one.image.height - top)
-            if one.rows(*area) != two.rows(*area):
-                raise ImageError(
-                    f"{self._given.name}: cannot be read: its data breaks off before the last row"
-                )
-        return whole
+        return _complete(self._given, self._given.file.read())
+
+
+class _TiffJpegRows(_VipsRows):
+    """Rows of a TIFF of JPEGs, the data of all of which are there: libtiff does not say."""
+
+    def __init__(self, given: Given) -> None:
+        self._checked = False
+        super().__init__(given)
+
+    def fetch(self, top: int, count: int) -> np.ndarray:
+        rows = super().fetch(top, count)
+        if not self._checked and (rows == _MISSING).all(2).any():
+            self._checked = True
+            for data in _strips(self._given):
+                _complete(replace(self._given, form=formats.of("a.jpg")), data)
+        return rows
+
+
+def _strips(given: Given) -> Iterator[bytes]:
+    """Yields the JPEGs that a TIFF consists of."""
+    assert given.directory is not None
+    find = given.directory.numbers
+    tables = given.directory.tags.get(Base.JPEGTables)
+    offsets = find(Base.StripOffsets) or find(Base.TileOffsets)
+    sizes = find(Base.StripByteCounts) or find(Base.TileByteCounts)
+    for offset, size in zip(offsets, sizes, strict=False):
+        given.file.seek(offset)
+        data = given.file.read(size)
+        yield tables.data[:-2] + data[2:] if tables else data
+
+
+def _complete(given: Given, data: bytes) -> bytes:
+    """Returns a JPEG in a form in which nothing is missing to libjpeg.
+
+    Raises:
+        ImageError: if data is missing.
+        pyvips.Error: if it cannot be decoded whatever follows.
+    """
+    complete, other = (jpeg.padded(data, seed) for seed in range(2))
+    one, two = (_Opened(given, io.BytesIO(each), "none") for each in (complete, other))
+    height = one.image.height
+    for top in range(0, height, _AT_ONCE):
+        rows = top, min(_AT_ONCE, height - top)
+        if one.rows(*rows) != two.rows(*rows):
+            raise ImageError(
+                f"{given.name}: cannot be read: its data breaks off before the last row"
+            )
+    return complete
 
 
 def decodes(given: Given) -> bool:
@@ -160,7 +199,12 @@ def decodes(given: Given) -> bool:
 
 def open_rows(given: Given) -> Rows:
     """Opens a file: reads its header, and no pixels unless the format or a turn asks for it."""
-    return (_JpegRows if given.form.name == "JPEG" else _VipsRows)(given)
+    if given.form.name == "JPEG":
+        return _JpegRows(given)
+    if given.form.name == "GIF":
+        gif.check_complete(given.file)
+    compressed = given.directory and given.directory.numbers(Base.Compression) == (_JPEG,)
+    return (_TiffJpegRows if compressed else _VipsRows)(given)
 
 
 def _fail_on(given: Given) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import formats
 from keras_perceptual.files.animations import read_frames, write_frames
+from keras_perceptual.files.decoded import check_memory
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.sink import Sink
@@ -23,6 +24,8 @@ from keras_perceptual.inference.restoration import condition_of
 from keras_perceptual.pixels.rows import cropped
 
 __all__ = ["Conversion"]
+
+_FRAME_COST = 16  # bytes of memory a pixel of a frame that is made and written
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,22 @@ class Conversion:
         size: from a picture's (height, width) to the result's.
         crop: (x, y, width, height) in pixels of the part to take; None takes all.
         frames: whether to take all frames of an animation instead of the first.
-        quality: 1 to 100, of formats that lose something.
+        quality: 1 to 100, of formats that lose something; None loses nothing.
         strip_metadata: whether to leave EXIF and XMP out.
         chosen: called with what was decided for the picture.
+        ending: such as `.png`, of the format of what goes to a stream, by default the source's.
+        memory: bytes that decoding may take where a format needs the whole picture.
     """
 
     pipeline: Callable[[Request], Pipeline]
     size: Callable[[int, int], tuple[int, int]]
     crop: tuple[int, int, int, int] | None = None
     frames: bool = False
-    quality: int = 95
+    quality: int | None = 95
     strip_metadata: bool = False
     chosen: Callable[[Choice], None] | None = None
+    ending: str | None = None
+    memory: int | None = None
 
     def run(
         self,
@@ -57,8 +64,7 @@ class Conversion:
 
         Args:
             source: the file to read, or its bytes.
-            target: the file to write, in the format of its ending, or a binary stream, which gets
-                the format of the source.
+            target: the file to write, in the format of its ending, or a binary stream.
             progress: called with the fraction that is done, 0 to 1.
 
         Returns:
@@ -70,10 +76,11 @@ class Conversion:
                 are asked for.
         """
         to = Path(target) if isinstance(target, str | os.PathLike) else target
-        form = formats.of(to) if isinstance(to, Path) else None  # raises before any work
+        named = to if isinstance(to, Path) else self.ending
+        form = formats.of(named) if named else None  # raises before any work
         if isinstance(to, Path) and not isinstance(source, bytes) and _same(Path(source), to):
             raise ImageError(f"{to}: is the input; name another output")
-        with open_source(source) as opened:
+        with open_source(source, memory=self.memory) as opened:
             form = form or opened.format
             if not (self.frames and opened.frames > 1 and opened.format.animated):
                 return self._picture(opened, to, form, progress)
@@ -119,9 +126,11 @@ class Conversion:
 
         What the first one shows decides for all.
         """
-        animation = read_frames(source)
+        animation = read_frames(source, memory=self.memory)
         x, y, width, height = self._part(animation.name, animation.width, animation.height)
         size = self.size(height, width)
+        frame = f"a frame of {size[1]}x{size[0]}"
+        check_memory(animation.name, frame, size[0] * size[1] * _FRAME_COST, self.memory)
 
         def enlarged() -> Iterator[np.ndarray]:
             for number, frame in enumerate(animation):

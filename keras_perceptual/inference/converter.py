@@ -25,11 +25,13 @@ class Converter(ABC):
         name: of the model, or of several.
         path: the file of the model, the last of several.
         scale: output size over input size.
+        memory: bytes that it may take, of tiles and of decoding, or None.
     """
 
     name: str
     path: Path
     scale: float
+    memory: int | None
 
     @abstractmethod
     def _pipeline(self, request: Request) -> Pipeline:
@@ -72,9 +74,10 @@ class Converter(ABC):
         size: Callable[[int, int], tuple[int, int]] | None = None,
         crop: tuple[int, int, int, int] | None = None,
         frames: bool = False,
-        quality: int = 95,
+        quality: int | None = 95,
         strip_metadata: bool = False,
         chosen: Callable[[Choice], None] | None = None,
+        ending: str | None = None,
     ) -> tuple[int, int]:
         """Enlarges or paints an image file; docs/formats.md says what becomes of each format.
 
@@ -82,15 +85,15 @@ class Converter(ABC):
 
         Args:
             source: the file to read, or its bytes.
-            target: the file to write, in the format of its ending, or a binary stream, which gets
-                the format of the source.
+            target: the file to write, in the format of its ending, or a binary stream.
             progress: as for `convert`.
             size: from the image's (height, width) to the result's, instead of `scale` times.
             crop: (x, y, width, height) in pixels of the part to take.
             frames: whether to take all frames of an animation instead of the first.
-            quality: 1 to 100, of formats that lose something.
+            quality: 1 to 100, of formats that lose something; None loses nothing.
             strip_metadata: whether to leave EXIF and XMP out.
             chosen: called with what was decided for the picture, once it was looked at.
+            ending: such as `.png`, of the format of what goes to a stream, by default the source's.
 
         Returns:
             (height, width) of what was written.
@@ -102,6 +105,14 @@ class Converter(ABC):
             ValueError: if a model cannot reach the size.
         """
         conversion = Conversion(
-            self._pipeline, size or self.size, crop, frames, quality, strip_metadata, chosen
+            self._pipeline,
+            size or self.size,
+            crop,
+            frames,
+            quality,
+            strip_metadata,
+            chosen,
+            ending,
+            self.memory,
         )
         return conversion.run(source, target, progress)

@@ -5,5 +5,7 @@ from .atomic import scratch_file as scratch_file
 from .memory import available as available
 from .memory import resident as resident
 from .processor import fast_int8 as fast_int8
+from .quiet import private_stderr as private_stderr
 from .quiet import quiet_stderr as quiet_stderr
 from .quiet import quiet_warnings as quiet_warnings
+from .quiet import standard_streams as standard_streams

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-__all__ = ["quiet_stderr", "quiet_warnings"]
+__all__ = ["private_stderr", "quiet_stderr", "quiet_warnings", "standard_streams"]
 
 
 def _for_all_threads(
@@ -76,3 +76,49 @@ def quiet_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def standard_streams() -> None:
+    """Gives a process that was started without standard streams some that lead nowhere.
+
+    Else the next files that it opens get their numbers, and what is written to standard error goes
+    into those.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+@contextlib.contextmanager
+def private_stderr() -> Iterator[None]:
+    """Keeps standard error for Python: what libraries write there goes nowhere, from any thread."""
+    before = sys.stderr
+    try:
+        number = before.fileno()
+    except (AttributeError, OSError, ValueError):
+        number = None
+    if number != 2:  # it goes elsewhere already
+        yield
+        return
+    before.flush()
+    saved = os.dup(2)
+    with (
+        open(os.devnull, "wb") as nowhere,
+        open(saved, "w", 1, before.encoding, "backslashreplace", closefd=False) as sys.stderr,
+    ):
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            sys.stderr = before
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -18,9 +18,11 @@ from keras_perceptual.models.normalization import (
 )
 from keras_perceptual.pixels.grain import headroom, waves
 from keras_perceptual.pixels.histograms import check_match
-from keras_perceptual.pixels.transparency import CELL, LEVELS
+from keras_perceptual.pixels.transparency import CELL, LEVELS, TRUSTED
 
 __all__ = ["endpoints", "paint", "serve_bytes", "serving_default", "tile", "upscale"]
+
+_LEAST = 1e-12  # where nothing is, instead of 0
 
 
 def endpoints(
@@ -202,7 +204,7 @@ def _alpha(pixels: Any) -> Any:
 
 
 def _fill_transparent(colour: Any, alpha: Any) -> Any:
-    """Gives fully transparent pixels the colours around them, as `transparency.fill_transparent`.
+    """Gives pixels that hardly show the colours around them, as `transparency.fill_transparent`.
 
     The same pyramid of opacity-weighted means, as a graph; the last bit of a level may differ.
 
@@ -215,21 +217,35 @@ def _fill_transparent(colour: Any, alpha: Any) -> Any:
     """
     size = tf.shape(colour)
     pad = [[0, 0], [0, -size[0] % CELL], [0, -size[1] % CELL], [0, 0]]
-    weight = tf.pad(tf.cast(alpha, tf.float32)[None], pad)
-    total = tf.pad(tf.cast(colour, tf.float32)[None], pad) * weight
-    finer = []
+    weight = tf.pad(tf.cast(alpha, tf.float32)[None] / 255, pad)
+    colour = tf.pad(tf.cast(colour, tf.float32)[None], pad)
+    trusted = weight * _trust(weight)
+    levels = [(colour * trusted, trusted, weight)]
     for _ in range(LEVELS):
-        finer.append((total, weight))
-        total, weight = (tf.nn.avg_pool2d(each, 2, 2, "VALID") for each in (total, weight))
-    filled = tf.math.divide_no_nan(
-        tf.nn.avg_pool2d(total, 3, 1, "SAME"), tf.nn.avg_pool2d(weight, 3, 1, "SAME")
+        levels.append(tuple(map(_halve, levels[-1])))
+    total, trusted, _ = (tf.nn.avg_pool2d(each, 3, 1, "SAME") for each in levels[-1])
+    filled = total / tf.maximum(trusted, _LEAST)
+    for number, (total, trusted, weight) in enumerate(reversed(levels)):
+        share = trusted / tf.maximum(weight, _LEAST)
+        around = _double(filled) if number else filled
+        filled = total / tf.maximum(trusted, _LEAST) * share + around * (1 - share)
+    return tf.cast(tf.round(filled[0, : size[0], : size[1]]), tf.uint8)
+
+
+def _trust(weight: Any) -> Any:
+    total, squares = (
+        tf.nn.avg_pool2d(_halve(_halve(each)), 3, 1, "SAME") for each in (weight, weight**2)
     )
-    filled = tf.where(weight > 0, tf.math.divide_no_nan(total, weight), filled)
-    for total, weight in reversed(finer):
-        coarser = tf.repeat(tf.repeat(filled, 2, axis=1), 2, axis=2)
-        filled = tf.where(weight > 0, tf.math.divide_no_nan(total, weight), coarser)
-    filled = tf.cast(tf.round(filled[0, : size[0], : size[1]]), tf.uint8)
-    return tf.where(alpha == 0, filled, colour)
+    near = _double(_double(squares / tf.maximum(total, _LEAST)))
+    return tf.minimum(1.0, weight / tf.maximum(TRUSTED * near, _LEAST))
+
+
+def _halve(x: Any) -> Any:
+    return tf.nn.avg_pool2d(x, 2, 2, "VALID")
+
+
+def _double(x: Any) -> Any:
+    return tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
 
 
 def _size(content: Any) -> tuple[Any, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import tensorflow as tf
 
 from keras_perceptual.errors import ExportError, reason
 from keras_perceptual.export import signatures, warmup
+from keras_perceptual.system.atomic import hidden_folder
 
 __all__ = ["Version", "next_version", "save", "save_serving", "write_errors", "write_serving"]
 
@@ -69,18 +68,14 @@ def next_version(folder: Path) -> Iterator[Version]:
         ExportError: if the folder cannot be made or renamed. Then, and after any exception inside,
             nothing is left behind.
     """
-    with write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        # Not an integer, so a server that polls passes over it.
-        hidden = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-    version = Version(hidden)
-    try:
+    with contextlib.ExitStack() as held:
+        with write_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Its name is not an integer, so a server that polls passes over it.
+            version = Version(held.enter_context(hidden_folder(folder)))
         yield version
         with write_errors(folder):
-            hidden.chmod(0o755)
-            version.path = _renamed_to_next(hidden)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+            version.path = _renamed_to_next(version.path)
 
 
 def _renamed_to_next(hidden: Path) -> Path:

@@ -20,7 +20,7 @@ from keras_perceptual.files.encoders import encode
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.vips import pyvips
-from keras_perceptual.system.atomic import atomic_file, folder_above, scratch_file
+from keras_perceptual.system.atomic import atomic_file, check_target, folder_above, scratch_file
 
 __all__ = ["BUDGET", "EIGHT_BITS", "Sink"]
 
@@ -268,8 +268,7 @@ def _watched(file: BinaryIO, alive: Callable[[], None] | None) -> BinaryIO:
 
 def _check_target(target: Path, folder: Path) -> None:
     """Refuses what could not be written in the end."""
-    if target.is_dir():
-        raise IsADirectoryError
+    check_target(target)
     if not folder.is_dir():
         raise NotADirectoryError(None, f"{folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):

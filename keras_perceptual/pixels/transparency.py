@@ -24,9 +24,9 @@ def fill_transparent(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
     A pyramid of means, weighted by opacity and trust, is built up to cells of 16x16 pixels; those
     without any colour take on that of the cells beside them; on the way down each level fills what
-    the finer one lacks, as far as that is not trusted. Farther away hidden pixels become black, where nothing that shows can see
-    them. The result is the same for a part of an image that begins at a multiple of 16 pixels and
-    reaches `REACH` pixels beyond what is used of it.
+    the finer one lacks, as far as that is not trusted. Farther away hidden pixels become black,
+    where nothing that shows can see them. The result is the same for a part of an image that begins
+    at a multiple of 16 pixels and reaches `REACH` pixels beyond what is used of it.
 
     Args:
         pixels: `[H, W, 3]` of unsigned integers.
@@ -59,7 +59,8 @@ def _pull_push(
     if levels == 0:
         around = _sum_around(colour) / np.maximum(_sum_around(trusted), _LEAST)
     else:
-        around = _double(_pull_push(*map(_halve, (colour, trusted, weight)), levels - 1))
+        coarse = _pull_push(_halve(colour), _halve(trusted), _halve(weight), levels - 1)
+        around = _double(coarse)
     own, share = colour / np.maximum(trusted, _LEAST), trusted / np.maximum(weight, _LEAST)
     return own * share + around * (1 - share)
 

@@ -1,6 +1,8 @@
 from .atomic import atomic_file as atomic_file
 from .atomic import atomic_path as atomic_path
+from .atomic import check_target as check_target
 from .atomic import folder_above as folder_above
+from .atomic import hidden_folder as hidden_folder
 from .atomic import scratch_file as scratch_file
 from .memory import available as available
 from .memory import resident as resident

@@ -14,6 +14,7 @@ __all__ = [
     "EngineError",
     "ExportError",
     "ImageError",
+    "ImageSizeError",
     "LPIPSError",
     "LossNetworkError",
     "OnnxError",
@@ -34,6 +35,10 @@ class PerceptualError(Exception):
 
 class ImageError(PerceptualError):
     """A file that cannot be read as an image, or written as one."""
+
+
+class ImageSizeError(ImageError):
+    """A picture that is larger than is allowed, or than memory is."""
 
 
 class ZooError(PerceptualError):

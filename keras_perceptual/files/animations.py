@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import GifImagePlugin, Image
 
-from keras_perceptual.errors import ImageError, image_errors
+from keras_perceptual.errors import ImageError, ImageSizeError, image_errors
 from keras_perceptual.files import formats, gif, pillow_decoder, png
 from keras_perceptual.files.decoded import Given
 from keras_perceptual.files.encoders import encode, gif_frame, pillow_options
@@ -54,15 +54,13 @@ class Animation:
     durations: tuple[int, ...]
     loop: int
     metadata: Metadata
-    frames: Callable[[], Iterator[tuple[Image.Image, int]]]
+    frames: Callable[[], Iterator[tuple[np.ndarray, int]]]
 
     def __len__(self) -> int:
         return len(self.durations)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for image, _ in self.frames():
-            frame = np.zeros((self.height, self.width, 4), np.uint8)
-            frame[: image.height, : image.width] = np.asarray(image.convert("RGBA"))
+        for frame, _ in self.frames():
             yield frame
 
 
@@ -88,53 +86,69 @@ def read_frames(
         given = look(path, name, file, most_pixels, memory)
         if not given.form.animated:
             raise ImageError(f"{name}: expected an animation: GIF, PNG or WebP")
-        size = gif.canvas(file) if given.form.name == "GIF" else _size(given)
-        given.check_size(*size, _COST)
+        read = _gif_frames if given.form.name == "GIF" else _pillow_frames
+        look_at = _gif_about if read is _gif_frames else _pillow_about
+        width, height, count, loop, about = look_at(given)
+        given.check_size(width, height, _COST)
+        if count * width * height > MOST_PIXELS_IN_ALL:
+            raise ImageSizeError(
+                f"{name}: expected at most {MOST_PIXELS_IN_ALL / 1e9:g} gigapixels in all its "
+                f"frames, received {count} of {width}x{height}"
+            )
 
-    def frames() -> Iterator[tuple[Image.Image, int]]:
+    def frames() -> Iterator[tuple[np.ndarray, int]]:
         _, file = open_file(path)
         with file, image_errors(name, "cannot be read"):
-            with quiet_warnings():
-                image = pillow_decoder.open_image(replace(given, file=file))
-            with image:
-                yield from _frames(name, image, size)
+            yield from read(replace(given, file=file))
 
-    durations, about, loop = [], Metadata(), 0
-    for image, duration in frames():
-        durations.append(duration)
-        about, _ = pillow_decoder.metadata_of(given, image)
-        loop = _loop(given.form, image)
-    return Animation(name, *size, tuple(durations), loop, about, frames)
+    durations = tuple(duration for _, duration in frames())
+    return Animation(name, width, height, durations, loop, about, frames)
 
 
-def _size(given: Given) -> tuple[int, int]:
+def _pillow_about(given: Given) -> tuple[int, int, int, int, Metadata]:
+    """Returns the width, the height, how many frames there are and how often, the metadata."""
     with quiet_warnings(), pillow_decoder.open_image(given) as image:
-        return image.size
-
-
-def _frames(
-    name: str, image: Image.Image, size: tuple[int, int]
-) -> Iterator[tuple[Image.Image, int]]:
-    with quiet_warnings():
+        about, _ = pillow_decoder.metadata_of(given, image)
         count = getattr(image, "n_frames", 1)
-    if count * size[0] * size[1] > MOST_PIXELS_IN_ALL:
-        raise ImageError(
-            f"{name}: expected at most {MOST_PIXELS_IN_ALL / 1e9:g} gigapixels in all its frames, "
-            f"received {count} of {size[0]}x{size[1]}"
-        )
-    # An animated PNG may have a picture before its frames, for those who cannot play it.
-    for number in range(int(bool(image.info.get("default_image"))), count):
-        with quiet_warnings():
-            image.seek(number)
-            image.load()
-        yield image, round(float(image.info.get("duration") or 0))
+        return *image.size, count, int(image.info.get("loop") or 0), about
 
 
-def _loop(form: Format, image: Image.Image) -> int:
-    loop = image.info.get("loop")
-    if form.name == "GIF":  # which says how often it is repeated, or nothing
-        return 1 if loop is None else loop and loop + 1
-    return int(loop or 0)
+def _pillow_frames(given: Given) -> Iterator[tuple[np.ndarray, int]]:
+    with quiet_warnings():
+        image = pillow_decoder.open_image(given)
+    with image:
+        # An animated PNG may have a picture before its frames, for those who cannot play it.
+        first = int(bool(image.info.get("default_image")))
+        for number in range(first, getattr(image, "n_frames", 1)):
+            with quiet_warnings():
+                image.seek(number)
+                pixels = np.asarray(image.convert("RGBA"))
+            yield pixels, round(float(image.info.get("duration") or 0))
+
+
+def _gif_about(given: Given) -> tuple[int, int, int, int, Metadata]:
+    file = given.file
+    return *gif.canvas(file), given.header.frames, gif.loop(file), Metadata()
+
+
+def _gif_frames(given: Given) -> Iterator[tuple[np.ndarray, int]]:
+    """Draws each frame at its place on what stays of those before it, as browsers do.
+
+    Pillow shows what nothing is drawn on in the colour that the file calls its ground.
+    """
+    width, height = gif.canvas(given.file)
+    shown = np.zeros((height, width, 4), np.uint8)
+    for frame in gif.frames(given.file):
+        place = np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+        before = shown[place].copy() if frame.disposal == gif.RESTORED else None
+        if frame.width and frame.height:
+            pixels = pillow_decoder.gif_frame(given, frame)
+            np.copyto(shown[place], pixels, where=pixels[..., 3:] > 0)
+        yield shown.copy(), frame.duration
+        if frame.disposal == gif.CLEARED:
+            shown[place] = 0
+        elif before is not None:
+            shown[place] = before
 
 
 def write_frames(

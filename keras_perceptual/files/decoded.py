@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL.ExifTags import Base
 
-from keras_perceptual.errors import ImageError
+from keras_perceptual.errors import ImageError, ImageSizeError
 from keras_perceptual.files import tags
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.header import Header
@@ -78,7 +78,7 @@ class Given:
         if width < 1 or height < 1:
             raise ImageError(f"{self.name}: has no pixels")
         if width * height > self.most_pixels:
-            raise ImageError(
+            raise ImageSizeError(
                 f"{self.name}: expected at most {self.most_pixels / 1e6:g} megapixels, received "
                 f"{width}x{height}; cut it up if that is meant"
             )
@@ -103,7 +103,7 @@ def check_memory(name: str, what: str, needed: float, memory: int | None = None)
         memory: bytes it may take, by default 2 GiB; never more than is free.
 
     Raises:
-        ImageError: with the numbers.
+        ImageSizeError: with the numbers.
     """
     allowed, free = memory or MEMORY, available()
     if needed > max(_SMALL, min(allowed, free)):
@@ -112,7 +112,7 @@ def check_memory(name: str, what: str, needed: float, memory: int | None = None)
             if allowed < free
             else f"{free / 1e9:.1f} GB are free"
         )
-        raise ImageError(f"{name}: {what} takes {needed / 1e9:.1f} GB of memory, {limit}")
+        raise ImageSizeError(f"{name}: {what} takes {needed / 1e9:.1f} GB of memory, {limit}")
 
 
 class Rows:

@@ -5,38 +5,92 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from keras_perceptual.files.header import Header
 
-__all__ = ["Frame", "canvas", "check_complete", "frames", "header"]
+__all__ = [
+    "CLEARED",
+    "RESTORED",
+    "Frame",
+    "canvas",
+    "check_complete",
+    "frames",
+    "header",
+    "loop",
+    "still",
+]
+
+CLEARED, RESTORED = 2, 3  # how a frame goes: to nothing, to what was there before; else it stays
+
+_SCREEN = struct.Struct("<6sHHBBB")
+_PLACE = struct.Struct("<HHHHB")
+_CONTROL = 0xF9
+_LOOP = b"!\xff\x0bNETSCAPE2.0\x03\x01"
 
 
-class Frame(NamedTuple):
-    """Where a frame lies: left, top, width and height, in pixels."""
+@dataclass(frozen=True)
+class Frame:
+    """One frame as a GIF stores it.
+
+    Args:
+        left: in pixels, of the screen.
+        top: in pixels, of the screen.
+        width: in pixels.
+        height: in pixels.
+        control: its control block, which has its time, its way to go, its transparent colour; or
+            nothing.
+        start: offset of its flags in the file.
+        stop: offset behind its data.
+    """
 
     left: int
     top: int
     width: int
     height: int
+    control: bytes
+    start: int
+    stop: int
+
+    @property
+    def duration(self) -> int:
+        """Milliseconds that it is shown."""
+        return 10 * struct.unpack_from("<H", self.control, 4)[0] if self.control else 0
+
+    @property
+    def disposal(self) -> int:
+        """How it goes before the next one comes."""
+        return self.control[3] >> 2 & 7 if self.control else 0
 
 
 def frames(file: BinaryIO) -> Iterator[Frame]:
     """Reads where the frames of a GIF lie, up to where it breaks off."""
     file.seek(10)
-    _skip_colours(file, file.read(3))
+    _skip_colours(file, file.read(3)[:1])
+    control = b""
     while kind := file.read(1):
         if kind == b"!":
-            file.seek(1, io.SEEK_CUR)
+            at = file.tell() - 1
+            label = file.read(1)
             _skip_blocks(file)
+            if label == bytes([_CONTROL]):
+                file.seek(at)
+                control = file.read(8)
+                control = control if len(control) == 8 and control[2] == 4 else b""
         elif kind == b",":
-            place = file.read(9)
-            if len(place) < 9:
+            place = file.read(_PLACE.size)
+            if len(place) < _PLACE.size:
                 return
-            yield Frame(*struct.unpack("<HHHH", place[:8]))
-            _skip_colours(file, place[8:])
+            left, top, width, height, _ = _PLACE.unpack(place)
+            start = file.tell() - 1
+            _skip_colours(file, place[-1:])
             file.seek(1, io.SEEK_CUR)  # the size of codes
             _skip_blocks(file)
+            stop = file.tell()
+            yield Frame(left, top, width, height, control, start, stop)
+            file.seek(stop)
+            control = b""
         elif kind == b";":
             return
 
@@ -52,14 +106,40 @@ def _skip_blocks(file: BinaryIO) -> None:
         file.seek(size[0], io.SEEK_CUR)
 
 
-def canvas(file: BinaryIO) -> tuple[int, int]:
-    """Returns the (width, height) that holds the screen of a GIF and all its frames."""
-    file.seek(6)
-    width, height = struct.unpack("<HH", file.read(4))
+def canvas(file: BinaryIO, first: bool = False) -> tuple[int, int]:
+    """Returns the (width, height) that holds the screen of a GIF and its frames, or the first."""
+    file.seek(0)
+    _, width, height, *_ = _SCREEN.unpack(file.read(_SCREEN.size))
     for frame in frames(file):
         width = max(width, frame.left + frame.width)
         height = max(height, frame.top + frame.height)
+        if first:
+            break
     return width, height
+
+
+def still(file: BinaryIO, frame: Frame) -> bytes:
+    """Returns a GIF of one frame alone, whose screen it fills."""
+    file.seek(0)
+    version, _, _, flags, ground, ratio = _SCREEN.unpack(file.read(_SCREEN.size))
+    colours = file.read(3 << (flags & 7) + 1) if flags & 0x80 else b""
+    file.seek(frame.start)
+    data = file.read(frame.stop - frame.start)
+    screen = _SCREEN.pack(version, frame.width, frame.height, flags, ground, ratio)
+    place = struct.pack("<HHHH", 0, 0, frame.width, frame.height)
+    return screen + colours + frame.control + b"," + place + data + b";"
+
+
+def loop(file: BinaryIO) -> int:
+    """Returns how often a GIF is played, 0 for ever: it says how often it is repeated, or not."""
+    first = next(frames(file), None)
+    file.seek(0)
+    before = file.read(first.start if first else -1)
+    at = before.find(_LOOP) + len(_LOOP)
+    if at < len(_LOOP) or at + 2 > len(before):
+        return 1
+    (repeats,) = struct.unpack_from("<H", before, at)
+    return repeats and repeats + 1
 
 
 def header(file: BinaryIO) -> Header:
@@ -76,7 +156,7 @@ def check_complete(file: BinaryIO) -> None:
     frame = next(frames(file), None)
     if frame is None:
         raise ValueError("it has no frame")
-    file.seek(-1, io.SEEK_CUR)  # it is read as far as its flags
+    file.seek(frame.start)
     _skip_colours(file, file.read(1))
     (bits,) = file.read(1)
     data = b""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
+from PIL.GifImagePlugin import GifImageFile
 
 from keras_perceptual.errors import ImageError
-from keras_perceptual.files import formats, png, tags
+from keras_perceptual.files import formats, gif, png, tags
 from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
 from keras_perceptual.system.quiet import quiet_stderr, quiet_warnings
 
-__all__ = ["metadata_of", "open_image", "open_rows"]
+__all__ = ["gif_frame", "metadata_of", "open_image", "open_rows"]
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told once, by us
 
@@ -46,10 +48,34 @@ def open_image(given: Given) -> Image.Image:
     """Opens a file by Pillow's plugin of its format, past the limit of pixels that is Pillow's."""
     formats.open_codec(given.form, given.name)
     factory, _ = Image.OPEN[given.form.codec or given.form.name]
+    if given.form.name == "GIF":
+        return _first_of_gif(given)
     given.file.seek(0)
     image = factory(given.file, "")
     given.check_size(*image.size, _COSTS.get(given.form.name, _COST))
     return image
+
+
+def _first_of_gif(given: Given) -> Image.Image:
+    """Opens the first frame of a GIF; nothing is around it where it does not fill the screen."""
+    frame = next(gif.frames(given.file), None)
+    if frame is None:
+        raise ValueError("it has no frame")
+    size = gif.canvas(given.file, first=True)
+    fills = size == (frame.width, frame.height)
+    given.check_size(*size, _COSTS["GIF"] if fills else _COST)
+    image = GifImageFile(io.BytesIO(gif.still(given.file, frame)))
+    if fills:
+        return image
+    whole = Image.new("RGBA", size)
+    whole.paste(image.convert("RGBA"), (frame.left, frame.top))
+    return whole
+
+
+def gif_frame(given: Given, frame: gif.Frame) -> np.ndarray:
+    """Decodes one frame of a GIF by itself: `[height, width, 4]`."""
+    with quiet_warnings(), GifImageFile(io.BytesIO(gif.still(given.file, frame))) as image:
+        return np.asarray(image.convert("RGBA"))
 
 
 def open_rows(given: Given) -> Rows:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL.ExifTags import Base
 
-from keras_perceptual.errors import ImageError, image_errors
+from keras_perceptual.errors import ImageError, ImageSizeError, image_errors
 from keras_perceptual.files import formats, gif, jpeg, pillow_decoder, png, tags, vips_decoder
 from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.header import Header
@@ -218,7 +218,7 @@ def _open(given: Given, decoders: Sequence[_Decoder]) -> tuple[Rows, Sequence[_D
     for number, decoder in enumerate(decoders, 1):
         try:
             return decoder(given), decoders[number:]
-        except MemoryError:
+        except (ImageSizeError, MemoryError):
             raise
         except Exception as error:
             first = first or error

@@ -28,9 +28,12 @@ from keras_perceptual.files.sink import Sink
 from keras_perceptual.files.source import Source, open_source
 from tests.files.mutations import mutate
 from tests.files.samples import samples
+from tests.peak import peak
 
 SECONDS = 20  # for one file, on a busy machine
 MOST_PIXELS = 1_000_000
+MEMORY = 2**26  # bytes that decoding one may take
+MEGABYTES = 120  # that reading and writing one takes at most, in all
 WRITTEN = ("png", "jpg", "tif", "webp", "gif", "avif", "png", "jp2")
 NOISE = re.compile("CRITICAL|Traceback|Warning")
 ANIMATED = ("gif", "png", "webp")
@@ -40,7 +43,7 @@ def read(name: str, data: bytes) -> str:
     """Reads a file in all ways; returns what came of it: a picture, or an error of one line."""
     outcome = "picture"
     try:
-        with open_source(data, most_pixels=MOST_PIXELS) as source:
+        with open_source(data, most_pixels=MOST_PIXELS, memory=MEMORY) as source:
             parts, rows = [], 0
             while rows < source.height:
                 part = source.take(7)
@@ -56,7 +59,7 @@ def read(name: str, data: bytes) -> str:
             _write(source, parts, WRITTEN[zlib.crc32(data) % len(WRITTEN)])
     if name.split("-")[0] in ANIMATED:
         try:
-            animation = animations.read_frames(data, most_pixels=MOST_PIXELS)
+            animation = animations.read_frames(data, most_pixels=MOST_PIXELS, memory=MEMORY)
             assert sum(frame.shape[2] == 4 for frame in animation) == len(animation)
         except ImageError as error:
             _checked(error)
@@ -97,9 +100,19 @@ def work(names: list[str], seeds: range) -> None:
         for seed in seeds:
             print(f"{name} {seed}", flush=True)
             signal.alarm(SECONDS)
-            read(name, mutate(name, seed))
+            data, before = mutate(name, seed), _forget_peak()
+            read(name, data)
+            taken = peak() - before
+            if taken > MEGABYTES:
+                raise MemoryError(f"MemoryError: {taken} MB for a file of {len(data)} bytes")
     signal.alarm(0)
     print("done", flush=True)
+
+
+def _forget_peak() -> int:
+    """Makes Linux count the most memory anew; returns megabytes that are held now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak()
 
 
 def run(names: list[str], seeds: range) -> list[str]:

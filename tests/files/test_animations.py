@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageSequence
+from PIL import GifImagePlugin, Image, ImageSequence
 
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import animations, formats
@@ -154,3 +155,54 @@ def test_too_large_animations(frames, monkeypatch):
     monkeypatch.setattr(animations, "MOST_PIXELS_IN_ALL", 7000)
     with pytest.raises(ImageError, match="gigapixels in all its frames, received 1 of 100x80"):
         read_frames(data)
+
+
+def _gif(screen, *frames):
+    """Makes a GIF of frames of one colour each: (left, top, width, height, colour, disposal)."""
+    made = io.BytesIO()
+    made.write(b"GIF89a" + struct.pack("<HHBBB", *screen, 0, 0, 0))
+    for left, top, width, height, colour, disposal in frames:
+        image = Image.new("P", (width, height), 0)
+        image.putpalette(colour)
+        for block in GifImagePlugin.getdata(
+            image, (left, top), include_color_table=True, duration=50, disposal=disposal
+        ):
+            made.write(block)
+    return made.getvalue() + b";"
+
+
+RED, BLUE = (200, 0, 0), (0, 0, 200)
+
+
+@pytest.mark.parametrize("disposal", [1, 2])
+def test_frames_of_other_sizes_and_places_keep_them(disposal):
+    animation = read_frames(_gif((8, 8), (0, 0, 8, 8, RED, disposal), (4, 2, 16, 10, BLUE, 1)))
+    assert (animation.width, animation.height, len(animation)) == (20, 12, 2)
+    first, second = animation
+    assert (first[:8, :8] == [*RED, 255]).all()
+    assert (first[8:] == 0).all()
+    assert (first[:, 8:] == 0).all()
+    assert (second[2:, 4:] == [*BLUE, 255]).all()
+    assert (second[:8, :4, 3] == (255 if disposal == 1 else 0)).all()
+    assert (second[8:, :4] == 0).all()
+
+
+def test_frames_smaller_than_the_screen():
+    animation = read_frames(_gif((30, 20), (10, 5, 8, 8, RED, 1), (0, 0, 4, 4, BLUE, 1)))
+    first, second = animation
+    assert first.shape == (20, 30, 4)
+    assert (first[5:13, 10:18] == [*RED, 255]).all()
+    assert first[..., 3].sum() == 64 * 255
+    assert (second[:4, :4] == [*BLUE, 255]).all()
+    assert second[..., 3].sum() == 80 * 255
+
+
+def test_a_later_frame_larger_than_memory_allows():
+    """Its screen is small: the place of every frame is looked at before any is decoded."""
+    data = _gif((8, 8), (0, 0, 8, 8, RED, 1), (0, 0, 8, 8, BLUE, 1))
+    at = data.rindex(b",\0\0\0\0\x08\0\x08\0")
+    data = data[: at + 5] + struct.pack("<HH", 8000, 8000) + data[at + 9 :]
+    with pytest.raises(
+        ImageError, match=r"decoding 8000x8000 of GIF takes 1\.9 GB of memory, 0\.5"
+    ):
+        read_frames(data, memory=500_000_000)

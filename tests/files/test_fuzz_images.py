@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from keras_perceptual.errors import ImageError
 from tests.files import fuzz_images
+from tests.files.image_files import read_rows
 from tests.files.samples import samples
+from tests.files.structure import structure
 
 
 @pytest.mark.parametrize("name", samples())
@@ -25,3 +28,19 @@ def test_truncated_files_are_errors(name):
     if name.startswith(("gif-anim", "png-anim", "webp-anim", "tif-pages")):
         outcomes = outcomes[:2]  # the first frame may be whole
     assert "picture" not in outcomes
+
+
+@pytest.mark.parametrize("name", samples())
+@pytest.mark.parametrize("closed", [False, True])
+def test_data_that_ends_early_is_an_error_or_was_not_needed(name, closed):
+    """Whatever comes behind it: the mark of the end, or the rest of the file."""
+    whole = samples()[name]
+    found = structure(whole)
+    start, stop = found.data[0]
+    for share in np.linspace(0.1, 0.9, 7):
+        cut = start + int(share * (stop - start))
+        short = whole[:cut] + (found.end if closed else whole[stop:])
+        try:
+            assert np.array_equal(read_rows(short), read_rows(whole))
+        except ImageError as error:
+            assert str(error).startswith("stdin: ")

@@ -24,6 +24,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are told on
 # Bytes of memory a pixel while a picture is decoded.
 _COSTS = {"GIF": 2, "BMP": 5, "PNM": 5, "TIFF": 9, "AVIF": 13, "HEIC": 16, "JPEG 2000": 26}
 _COST = 10
+_COST_PLACED = 5  # of a GIF whose first frame does not fill its screen
 
 
 class _PillowRows(Rows):
@@ -63,7 +64,7 @@ def _first_of_gif(given: Given) -> Image.Image:
         raise ValueError("it has no frame")
     size = gif.canvas(given.file, first=True)
     fills = size == (frame.width, frame.height)
-    given.check_size(*size, _COSTS["GIF"] if fills else _COST)
+    given.check_size(*size, _COSTS["GIF"] if fills else _COST_PLACED)
     image = GifImageFile(io.BytesIO(gif.still(given.file, frame)))
     if fills:
         return image

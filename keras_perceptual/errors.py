@@ -101,7 +101,8 @@ def image_errors(name: str, what: str) -> Iterator[None]:
     except ImageError:
         raise
     except FileNotFoundError as error:
-        raise ImageError(f"{name}: no such file") from error
+        told = "no such file" if what == "cannot be read" else f"{what}: no such folder"
+        raise ImageError(f"{name}: {told}") from error
     except IsADirectoryError as error:
         raise ImageError(f"{name}: is a folder, expected an image file") from error
     except MemoryError as error:

@@ -15,7 +15,10 @@ from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import RESOLUTION, Metadata, resolution
 from keras_perceptual.files.vips import Guarded, pyvips
 
-__all__ = ["encode", "gif_frame", "pillow_options"]
+__all__ = ["COSTS", "encode", "gif_frame", "pillow_options"]
+
+# Bytes of memory a pixel that it takes to encode formats that are encoded as a whole.
+COSTS = {"WebP": 38, "GIF": 50, "BMP": 10, "PNM": 10, "AVIF": 48, "HEIC": 48, "JPEG 2000": 54}
 
 TILED = 2**24  # pixels from which a TIFF has tiles, which viewers read in part
 _CLASSIC = 4_000_000_000  # bytes of pixels up to which a TIFF's 32-bit offsets surely do

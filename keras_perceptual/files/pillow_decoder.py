@@ -104,7 +104,7 @@ def open_rows(given: Given) -> Rows:
         gray = image.mode in ("1", "L", "LA")
         alpha = image.has_transparency_data and not unset
         mode = ("L" if gray else "RGB") + ("A" if alpha else "")
-        if turn > 1:
+        if turn > 1 or image.mode == "LAB":  # whose conversion takes time to prepare
             image = _upright(image.convert(mode), turn)
         return _PillowRows(image, mode, about, frames)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from PIL.TiffTags import LONG, LONG8, SHORT
 
 from keras_perceptual.errors import ImageError, image_errors
 from keras_perceptual.files import formats, tags
-from keras_perceptual.files.encoders import encode
+from keras_perceptual.files.decoded import check_memory
+from keras_perceptual.files.encoders import COSTS, encode
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.vips import pyvips
@@ -48,8 +50,8 @@ class Sink:
             the target's disk.
 
     Raises:
-        ImageError: if the format does not hold the size, the folder cannot be written to, or its
-            disk has no room for the pixels.
+        ImageError: if the format does not hold the size, encoding it takes more memory than is
+            free, the folder cannot be written to, or its disk has no room for the pixels.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class Sink:
         self.name = "stdout" if target is None else os.fspath(target)
         formats.check(form, width, height, self.name)
         formats.check_quality(form, quality, self.name)
+        cost = height * width * COSTS.get(form.name, 0)
+        check_memory(self.name, f"encoding {width}x{height} as {form.name}", cost, sys.maxsize)
         self._bands = (1 if gray else 3) + alpha
         self._top = 0
         self._held = contextlib.ExitStack()

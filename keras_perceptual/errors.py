@@ -140,7 +140,8 @@ _PYTHON = (
 def damage(error: Exception) -> str:
     """Returns what an exception says of a file that cannot be read, in one line."""
     told = reason(error)
-    return _DAMAGED if isinstance(error, _PYTHON) or _INSIDE.match(told) else told
+    inside = isinstance(error, _PYTHON) or _INSIDE.match(told) or told == type(error).__name__
+    return _DAMAGED if inside else told
 
 
 def one_line(text: str) -> str:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import struct
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import pyvips
 
 from keras_perceptual import errors
 from keras_perceptual.errors import Cancelled, ImageError, PerceptualError, image_errors
@@ -50,8 +52,20 @@ def _our_own_fault() -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (TypeError("two\nlines"), "a.png: cannot be read: two"),
-        (RuntimeError(), "a.png: cannot be read: RuntimeError"),
+        (ValueError("two\nlines"), "a.png: cannot be read: two"),
+        *(
+            (error, "a.png: cannot be read: it breaks off or is damaged")
+            for error in (
+                RuntimeError(),
+                IndexError("index out of range"),
+                struct.error("unpack requires"),
+                OverflowError("cannot fit 'int' into an offset-sized integer"),
+                OSError("decoder error -2"),
+                SyntaxError("broken data stream when reading"),
+                UnicodeDecodeError("utf-8", b"\xed", 0, 1, "invalid"),
+                TypeError("len(7)"),
+            )
+        ),
         (MemoryError(), "a.png: cannot be read: not enough memory"),
         (PermissionError(13, "Permission denied"), "a.png: cannot be read: Permission denied"),
         (FileNotFoundError(), "a.png: no such file"),
@@ -63,6 +77,23 @@ def test_what_a_codec_raises_becomes_one_line_and_is_its_cause(error, message):
         raise error
     assert str(caught.value) == message
     assert caught.value.__cause__ is error
+
+
+def test_a_folder_that_cannot_be_made():
+    with (
+        pytest.raises(ImageError, match=r"^a\.png: cannot be written: no such folder$"),
+        image_errors("a.png", "cannot be written"),
+    ):
+        raise FileNotFoundError(2, "No such file or directory")
+
+
+def test_of_what_libvips_says_the_last_line_that_says_something():
+    detail = "source: bad seek to 9\nheif: Unexpected end: box\n (2.100)\n"
+    with (
+        pytest.raises(ImageError, match=r"^a\.png: cannot be read: Unexpected end: box$"),
+        image_errors("a.png", "cannot be read"),
+    ):
+        raise pyvips.Error("unable to fetch", detail)
 
 
 def test_the_cause_says_where_a_fault_of_our_own_is():

@@ -24,6 +24,7 @@ _OTHER_KINDS = {
 }  # fmt: skip
 
 MEMORY = 2**31  # bytes that decoding may take unless somebody says
+_MOST_CHANNELS = 16  # of a TIFF; all are decoded, whatever they are
 _SMALL = 2**26  # bytes that no budget is too small for
 
 
@@ -55,7 +56,7 @@ class Given:
         return self.header.directory if self.form.name == "TIFF" else None
 
     def check_tags(self) -> None:
-        """Refuses a TIFF of pixels whose range is not known, or that has lost its palette."""
+        """Refuses a TIFF whose pixels have no known range, a lost palette, or are not all there."""
         if self.directory is None:
             return
         photometric = self.directory.numbers(Base.PhotometricInterpretation)
@@ -66,6 +67,14 @@ class Given:
         (kind, *_) = self.directory.numbers(Base.SampleFormat) or (1,)
         if bits not in (1, 2, 4, 8, 16) or kind in _OTHER_KINDS:
             raise self.wrong_type(_OTHER_KINDS.get(kind, "integers"), bits)
+        (samples, *_) = self.directory.numbers(Base.SamplesPerPixel) or (1,)
+        if samples > _MOST_CHANNELS:
+            raise ImageError(f"{self.name}: expected gray or RGB, received {samples} channels")
+        found, needed = _pieces(self.directory)
+        if found < needed:
+            raise ImageError(
+                f"{self.name}: cannot be read: expected {needed} strips or tiles, found {found}"
+            )
 
     def check_size(self, width: int, height: int, cost: float = 0) -> None:
         """Refuses a picture that is empty, too large to be meant, or too large for the memory.
@@ -91,6 +100,23 @@ class Given:
             f"{self.name}: expected unsigned channels of 8 or 16 bits, received {kind} of "
             f"{bits} bits, whose range is not known; convert it first"
         )
+
+
+def _pieces(directory: tags.Directory) -> tuple[int, int]:
+    """Returns how many strips or tiles a TIFF has, and how many its size asks for."""
+
+    def number(tag: int, unless: int) -> int:
+        return (directory.numbers(tag) or (unless,))[0] or unless
+
+    width, height = (number(tag, 1) for tag in (Base.ImageWidth, Base.ImageLength))
+    tiles = directory.numbers(Base.TileOffsets)
+    if tiles:
+        across, down = number(Base.TileWidth, width), number(Base.TileLength, height)
+    else:
+        across, down = width, number(Base.RowsPerStrip, height)
+    planes = number(Base.SamplesPerPixel, 1) if number(Base.PlanarConfiguration, 1) == 2 else 1
+    found = len(tiles or directory.numbers(Base.StripOffsets))
+    return found, -(-width // across) * -(-height // down) * planes if found else 0
 
 
 def check_memory(name: str, what: str, needed: float, memory: int | None = None) -> None:

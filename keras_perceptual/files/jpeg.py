@@ -13,7 +13,7 @@ from typing import BinaryIO
 from keras_perceptual.files import tags
 from keras_perceptual.files.header import Header
 
-__all__ = ["header", "padded"]
+__all__ = ["header", "padded", "size"]
 
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # frames of pixels: not tables
 _APP0, _APP1, _SOS, _EOI = 0xE0, 0xE1, 0xDA, 0xD9
@@ -43,6 +43,16 @@ def segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield byte[0], file.read(size - 2)
         if byte[0] == _SOS:
             return
+
+
+def size(file: BinaryIO) -> tuple[int, int]:
+    """Returns the (width, height) of a JPEG, 0 where it has none."""
+    file.seek(2)
+    for marker, body in segments(file):
+        if marker in _SOF and len(body) > 5:
+            height, width = struct.unpack(">HH", body[1:5])
+            return width, height
+    return 0, 0
 
 
 def header(file: BinaryIO) -> Header:

@@ -203,6 +203,8 @@ def _decoders(given: Given) -> tuple[_Decoder, ...]:
     if given.form.name == "JPEG":  # of which Pillow does not say that data is missing
         return (vips_decoder.open_rows,)
     known = vips_decoder.decodes(given)
+    if known and vips_decoder.alone(given):
+        return (vips_decoder.open_rows,)
     if given.form.codec and given.form.name != "WebP":
         return (pillow_decoder.open_rows, *([vips_decoder.open_rows] if known else []))
     return (*([vips_decoder.open_rows] if known else []), pillow_decoder.open_rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -18,7 +19,7 @@ from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.metadata import Metadata, clean, orientation
 from keras_perceptual.files.vips import forget_errors, pyvips, stream
 
-__all__ = ["decodes", "open_rows"]
+__all__ = ["alone", "decodes", "open_rows"]
 
 # libvips's loaders, and bytes of memory a pixel where they decode a whole picture at once.
 _LOADERS = {
@@ -31,6 +32,7 @@ _COMPRESSIONS = {
     "tiff_deflate", "packbits",
 }  # fmt: skip
 _JPEG = 7
+_ALONE = ((2,), (3,), (4,), (_JPEG,))
 _YCBCR = tags.PHOTOMETRIC["YCbCr"]
 _PHOTOMETRICS = {_YCBCR} | {
     tags.PHOTOMETRIC[name] for name in ("WhiteIsZero", "BlackIsZero", "RGB", "RGB Palette", "CMYK")
@@ -39,6 +41,7 @@ _PHOTOMETRICS = {_YCBCR} | {
 # Rows that libvips is asked for: it caches as many, in time that grows with their square.
 _AT_ONCE = 64
 
+_HEAD = 4096  # bytes of a JPEG in a TIFF, in which its size stands
 _MISSING = 128  # level of the gray that libjpeg shows where data is missing
 
 
@@ -137,6 +140,16 @@ class _TiffJpegRows(_VipsRows):
     def __init__(self, given: Given) -> None:
         self._checked = False
         super().__init__(given)
+        assert given.directory is not None
+        expected = (given.directory.numbers(Base.TileWidth) or (self._opened.image.width,))[0]
+        for data in _strips(given, _HEAD):
+            width, _ = jpeg.size(io.BytesIO(data))
+            if 0 < width < expected:
+                raise ImageError(
+                    f"{given.name}: cannot be read: expected strips or tiles of {expected} pixels "
+                    f"across, found one of {width}"
+                )
+        given.file.seek(0)
 
     def fetch(self, top: int, count: int) -> np.ndarray:
         rows = super().fetch(top, count)
@@ -147,8 +160,8 @@ class _TiffJpegRows(_VipsRows):
         return rows
 
 
-def _strips(given: Given) -> Iterator[bytes]:
-    """Yields the JPEGs that a TIFF consists of."""
+def _strips(given: Given, most: int = sys.maxsize) -> Iterator[bytes]:
+    """Yields the JPEGs that a TIFF consists of, up to so many bytes of each."""
     assert given.directory is not None
     find = given.directory.numbers
     tables = given.directory.tags.get(Base.JPEGTables)
@@ -156,7 +169,7 @@ def _strips(given: Given) -> Iterator[bytes]:
     sizes = find(Base.StripByteCounts) or find(Base.TileByteCounts)
     for offset, size in zip(offsets, sizes, strict=False):
         given.file.seek(offset)
-        data = given.file.read(size)
+        data = given.file.read(min(size, most))
         yield tables.data[:-2] + data[2:] if tables else data
 
 
@@ -195,6 +208,11 @@ def decodes(given: Given) -> bool:
         and photometric in _PHOTOMETRICS
         and (photometric != _YCBCR or compression == "jpeg")
     )
+
+
+def alone(given: Given) -> bool:
+    """Says whether Pillow would not tell that data is missing: of faxes and JPEGs in TIFF."""
+    return given.directory is not None and given.directory.numbers(Base.Compression) in _ALONE
 
 
 def open_rows(given: Given) -> Rows:

@@ -18,6 +18,8 @@ from keras_perceptual.files import tags
 from keras_perceptual.files.source import open_source
 from tests.conftest import ROOT
 from tests.files.image_files import RGB, by_pillow, chunk, pillow, png, read_rows
+from tests.files.samples import samples
+from tests.files.structure import structure
 
 KINDS = {
     "baseline": {},
@@ -137,6 +139,20 @@ def test_a_tiff_of_jpegs_of_which_one_ends_early(noise):
     assert read_rows(bytes(data)).shape == noise.shape
     data[at + len(sizes) - unit : at + len(sizes)] = (last // 2).to_bytes(unit, "little")
     with pytest.raises(ImageError, match="its data breaks off before"):
+        read_rows(bytes(data))
+
+
+@pytest.mark.parametrize("name", [name for name in samples() if name.startswith("tif")])
+@pytest.mark.parametrize("tag", [Base.ImageWidth, Base.ImageLength])
+def test_a_tiff_that_has_less_than_its_size_asks_for(name, tag):
+    data = bytearray(samples()[name])
+    order = "<" if data.startswith(b"II") else ">"
+    for start, stop in structure(bytes(data)).parts:
+        number, kind = struct.unpack_from(order + "HH", data, start)
+        if number == tag:
+            form, at = order + {3: "H", 4: "I"}[kind], start + (12 if stop - start == 20 else 8)
+            struct.pack_into(form, data, at, 10 * struct.unpack_from(form, data, at)[0])
+    with pytest.raises(ImageError, match="stdin: cannot be read: "):
         read_rows(bytes(data))
 
 

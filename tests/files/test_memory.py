@@ -70,7 +70,7 @@ def test_what_would_take_more_is_refused_before(make):
 
 def test_what_is_free_limits_as_well(monkeypatch):
     monkeypatch.setattr(decoded, "available", lambda: 150_000_000)
-    with pytest.raises(ImageError, match=r"takes 4\.8 GB of memory, 0\.1 GB are free$"):
+    with pytest.raises(ImageError, match=r"takes 2\.4 GB of memory, 0\.1 GB are free$"):
         open_source(bytes(_gif()))
 
 

@@ -77,3 +77,10 @@ def _set_size(data: bytearray, width: int, height: int) -> None:
     """Changes what the header of a PNG says."""
     data[16:24] = struct.pack(">II", width, height)
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+
+
+def test_channels_that_nobody_sees():
+    """All of them would be decoded, for three to be shown."""
+    data = vips(np.zeros((8, 8, 40), np.uint8), "multiband").tiffsave_buffer()
+    with pytest.raises(ImageError, match="stdin: expected gray or RGB, received 40 channels"):
+        open_source(data)

@@ -29,7 +29,7 @@ _LOADERS = {
 # What it knows of TIFF, by Pillow's names.
 _COMPRESSIONS = {
     "raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "jpeg", "tiff_adobe_deflate",
-    "tiff_deflate", "packbits",
+    "tiff_deflate", "packbits", "webp",
 }  # fmt: skip
 _JPEG = 7
 _ALONE = ((2,), (3,), (4,), (_JPEG,))
@@ -195,7 +195,7 @@ def _complete(given: Given, data: bytes) -> bytes:
 def decodes(given: Given) -> bool:
     """Says whether libvips may be asked for a file, as its wheels are built.
 
-    In TIFF it has no LZMA, Zstandard and WebP, no 8-bit Lab, and takes YCbCr for RGB unless it is
+    In TIFF it has no LZMA and Zstandard, no 8-bit Lab, and takes YCbCr for RGB unless it is
     JPEG.
     """
     if given.directory is None:

@@ -14,7 +14,7 @@ from PIL.TiffTags import LONG, SHORT
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import tags
 from keras_perceptual.files.source import open_source
-from tests.files.image_files import RGB, chunk, pillow, png, read_rows
+from tests.files.image_files import RGB, chunk, pillow, png, read_rows, vips
 
 
 def _bmp(opacity: np.ndarray) -> bytes:
@@ -98,6 +98,12 @@ def _tiled_planar(pixels: np.ndarray, side: int) -> bytes:
 
 def test_a_tiff_of_tiled_planes(photograph):
     assert np.array_equal(read_rows(_tiled_planar(photograph, 32)), photograph)
+
+
+def test_a_tiff_of_webp(photograph):
+    """Which Pillow's wheels do not read."""
+    data = vips(photograph, "srgb").tiffsave_buffer(compression="webp", lossless=True)
+    assert np.array_equal(read_rows(data), photograph)
 
 
 @pytest.mark.parametrize("frames", [0, 2])

@@ -18,6 +18,7 @@ from keras_perceptual.files.vips import pyvips
 __all__ = ["encode", "gif_frame", "pillow_options"]
 
 TILED = 2**24  # pixels from which a TIFF has tiles, which viewers read in part
+_WIDEST = 2**17  # but not beyond: while it is written, tiles beside each other are in memory
 _CLASSIC = 4_000_000_000  # bytes of pixels up to which a TIFF's 32-bit offsets surely do
 _DPI = 72.0  # what a file says where nothing is known
 
@@ -145,7 +146,7 @@ def _png(image: pyvips.Image, metadata: Metadata, _: int, file: BinaryIO) -> Non
         chunk = struct.pack(">I", len(metadata.exif)) + body + struct.pack(">I", zlib.crc32(body))
     write = _with_segment(file, 33, chunk)  # after IHDR
     # Photographs come out as small as with the best filter of each line, in half the time.
-    _save("pngsave_target", image, write, file, compression=3, filter="avg")
+    _save("pngsave_target", image, write, file, compression=2, filter="up")
 
 
 def _jpeg(image: pyvips.Image, metadata: Metadata, quality: int, file: BinaryIO) -> None:
@@ -162,7 +163,9 @@ def _tiff(image: pyvips.Image, metadata: Metadata, _: int, file: BinaryIO) -> No
     pixels = image.width * image.height
     size = pixels * image.bands * (2 if image.format == "ushort" else 1)
     options: dict = {"compression": "deflate", "level": 2, "predictor": "horizontal"}
-    if pixels >= TILED:
+    if image.width > _WIDEST:
+        options.update(tile_height=8)
+    elif pixels >= TILED:
         options.update(tile=True, tile_width=256, tile_height=256)
     _save("tiffsave_target", image, file.write, file, bigtiff=size > _CLASSIC, **options)
     if metadata.exif:

@@ -13,7 +13,14 @@ import numpy as np
 from keras_perceptual import zoo
 from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
-from keras_perceptual.inference.engines import Blend, Engine, MixedEngine, open_engine
+from keras_perceptual.inference.cores import Cores
+from keras_perceptual.inference.engines import (
+    Blend,
+    Engine,
+    MixedEngine,
+    engine_name,
+    open_engine,
+)
 from keras_perceptual.inference.enlargement import Enlargement
 from keras_perceptual.inference.matching import matched
 from keras_perceptual.inference.request import Choice, Pipeline, Request
@@ -140,18 +147,32 @@ class Upscaler(Converter):
         with self._lock:
             if key in self._opened:
                 return self._opened[key]
-            name, engine = self._load(model, int8)
-            if share:
-                name = f"{name}, restore {share:g}"
-                engine = MixedEngine(engine, self._load(other, int8)[1], share)
+            load = partial(self._load, model, other, share, int8)
+            name, engine = load(self._threads)
             # A model that somebody names is used as it is.
             reach = FLAT_RESTORED if share or model.endswith("-photo") else FLAT
             opened = Pass(engine, name, flat=0 if self._model else reach)
-            if self.histogram_match == "affine":
-                opened = opened.with_engine(matched(engine))
+            cores = None
+            if engine_name(engine.path, self._engine) == "litert":
+                count = self._threads or os.cpu_count() or 1
+                cores = Cores(lambda: self._matched(load(1)[1]), count)
+            opened = opened.with_engine(self._matched(engine), cores)
             return self._opened.setdefault(key, opened)
 
-    def _load(self, model: str, int8: bool) -> tuple[str, Engine]:
+    def _matched(self, engine: Engine) -> Engine:
+        return matched(engine) if self.histogram_match == "affine" else engine
+
+    def _load(
+        self, model: str, other: str, share: float, int8: bool, threads: int | None
+    ) -> tuple[str, Engine]:
+        """Returns the name and the engine of a model, or of two that are mixed."""
+        name, engine = self._load_one(model, int8, threads)
+        if share:
+            name = f"{name}, restore {share:g}"
+            engine = MixedEngine(engine, self._load_one(other, int8, threads)[1], share)
+        return name, engine
+
+    def _load_one(self, model: str, int8: bool, threads: int | None) -> tuple[str, Engine]:
         """Returns the name and the engine of a model."""
         path = Path(model)
         shipped = model in zoo.names()
@@ -167,7 +188,7 @@ class Upscaler(Converter):
         if self._precision == "int8" and not quantized:
             raise EngineError(f"{model}: has no 8-bit file; the precision auto takes what there is")
         source = quantized or source
-        return name, open_engine(source, self._engine, self._threads, blend)
+        return name, open_engine(source, self._engine, threads, blend)
 
     def _described(self, source: Path) -> ModelDescriptor:
         """Returns what a model of somebody else's is; without a descriptor it is run once."""

@@ -2,6 +2,7 @@ from .atomic import atomic_file as atomic_file
 from .atomic import atomic_path as atomic_path
 from .atomic import folder_above as folder_above
 from .atomic import scratch_file as scratch_file
+from .cache import cache_folder as cache_folder
 from .memory import available as available
 from .memory import resident as resident
 from .processor import fast_int8 as fast_int8

@@ -7,7 +7,6 @@ one could run, and peak memory against the size of the input.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
 import os
 import subprocess
@@ -24,40 +23,16 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
+import peers
 from keras_perceptual import zoo
+from keras_perceptual.errors import OnnxError
 from keras_perceptual.files import images
 from keras_perceptual.inference.engines import open_engine
+from keras_perceptual.inference.onnx_translation import to_onnx
 from processes import alone
 
 PHOTOGRAPH = ROOT / "data" / "samples" / "HR" / "chelsea.png"
 TILE = 512  # LR pixels a side that the bare runtimes get at once
-
-OPENCV = """
-import sys, cv2
-source, target, kernel, scale = sys.argv[1:]
-image = cv2.imread(source)
-size = image.shape[1] * int(scale), image.shape[0] * int(scale)
-cv2.imwrite(target, cv2.resize(image, size, interpolation=getattr(cv2, kernel)))
-"""
-
-ONNX_RUNTIME = f"""
-import sys
-import numpy as np, onnxruntime
-from PIL import Image
-source, target, model, scale = sys.argv[1:]
-session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-lr, scale, tile = np.asarray(Image.open(source).convert("RGB")), int(scale), {TILE}
-sr = np.empty((scale * lr.shape[0], scale * lr.shape[1], 3), np.uint8)
-for y in range(0, lr.shape[0], tile):
-    for x in range(0, lr.shape[1], tile):
-        part = lr[None, y : y + tile, x : x + tile].astype(np.float32)
-        result = session.run(None, {{session.get_inputs()[0].name: part}})[0][0]
-        sr[scale * y :, scale * x :][: result.shape[0], : result.shape[1]] = np.clip(
-            np.rint(result), 0, 255
-        )
-Image.MAX_IMAGE_PIXELS = None
-Image.fromarray(sr).save(target, quality=95, subsampling=0)
-"""
 
 
 class Cost(NamedTuple):
@@ -135,31 +110,36 @@ def compare(
 
 
 def others(
-    large: Path, target: Path, scale: int, onnx: Path | None
+    model: str, large: Path, folder: Path, network: Path | None
 ) -> dict[str, Callable[[], Cost]]:
     """Returns what else one could run on the large photograph, of what is installed."""
-    contenders: dict[str, Callable[[], Cost]] = {}
-    if importlib.util.find_spec("cv2"):
-        for name, kernel in (("bicubic", "INTER_CUBIC"), ("Lanczos", "INTER_LANCZOS4")):
-            contenders[f"OpenCV, {name}"] = partial(
-                process, "-c", OPENCV, large, target, kernel, str(scale)
-            )
-    else:
-        print("OpenCV is left out: pip install opencv-python-headless\n")
-    if onnx and importlib.util.find_spec("onnxruntime"):
-        contenders["ONNX Runtime, the same generator"] = partial(
-            process, "-c", ONNX_RUNTIME, large, target, onnx, str(scale)
-        )
-    else:
-        print("ONNX Runtime is left out: pip install onnxruntime, and --onnx FILE\n")
-    return contenders
+    out, generator = folder / "out.jpg", folder / "generator.onnx"
+    flags = (large, "-o", out, "--model", model)
+    found: dict[str, Callable[[], Cost]] = {
+        "infer.py": partial(infer, *flags),
+        "infer.py --precision float32": partial(infer, *flags, "--precision", "float32"),
+    }
+    try:
+        generator.write_bytes(alone(to_onnx, zoo.file(model).read_bytes(), "upscale"))
+        found["infer.py --engine onnx"] = partial(infer, *flags, "--engine", "onnx")
+    except OnnxError as error:
+        print(f"what runs ONNX files is left out: {error}\n")
+    scale = zoo.descriptor(model).scale
+    for name, command in peers.commands(large, out, scale, generator, network).items():
+        if generator.exists() or generator not in command:
+            found[name] = partial(process, *command)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="x4-feature", choices=zoo.names())
     parser.add_argument(
-        "--onnx", type=Path, metavar="FILE", help="the same model by export.py --format onnx"
+        "--network",
+        type=Path,
+        metavar="FILE",
+        help="a network of others to compare with, an .onnx file, or ncnn's .param file with its "
+        ".bin file beside it, that takes planes in 0..1",
     )
     parser.add_argument("--rounds", type=int, default=3, help="0 shows memory only (%(default)s)")
     parser.add_argument("--side", type=int, default=2000, help="of the large photograph, pixels")
@@ -215,15 +195,18 @@ def _speed(arguments: argparse.Namespace, folder: Path) -> None:
         model,
         [tiny],
     )
-    scale = zoo.descriptor(model).scale
-    print(f"\n{side}x{side} JPEG, x{scale}, whole processes:\n")
-    contenders = others(large, out, scale, arguments.onnx)
-    print("| | s | peak MB |\n| --- | ---: | ---: |")
-    for name, run in contenders.items():
-        costs = [run() for _ in range(rounds)]
+    print(f"\n{side}x{side} JPEG, x{zoo.descriptor(model).scale}, whole processes:\n")
+    contenders = others(model, large, folder, arguments.network)
+    print("| | s | processor s | peak MB |\n| --- | ---: | ---: | ---: |")
+    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            costs[name].append(run())
+    for name, taken in costs.items():
         print(
-            f"| {name} | {min(cost.seconds for cost in costs):.2f} | "
-            f"{max(cost.megabytes for cost in costs):.0f} |",
+            f"| {name} | {min(cost.seconds for cost in taken):.2f} | "
+            f"{min(cost.processor for cost in taken):.2f} | "
+            f"{max(cost.megabytes for cost in taken):.0f} |",
             flush=True,
         )
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
-from keras_perceptual.errors import OnnxError
+from keras_perceptual.errors import ExportError
 from keras_perceptual.system.quiet import quiet_stderr
 from processes import Contender, KilledError, Run, Timed, add_flags, alone, take_turns
 
@@ -60,7 +60,7 @@ def prepare(generator: str, folder: Path, size: tuple[int, int]) -> tuple[str, i
             (folder / f"{quantize}.tflite").write_bytes(content)
         try:
             (folder / "model.onnx").write_bytes(onnx_file.to_onnx(model))
-        except OnnxError as error:
+        except ExportError as error:
             (folder / "no-onnx.txt").write_text(str(error), "utf-8")
     lr = photographs[0]
     repeats = [-(-side // had) for side, had in zip(size, lr.shape, strict=False)]

@@ -49,6 +49,10 @@ class EngineError(PerceptualError):
     """A model file that cannot be loaded or run."""
 
 
+class OnnxError(EngineError):
+    """A model that ONNX has no equal of, or packages or devices that are not there."""
+
+
 class BlendError(PerceptualError):
     """Two models whose weights do not correspond."""
 
@@ -71,10 +75,6 @@ class TrainingError(PerceptualError):
 
 class ExportError(PerceptualError):
     """An export that cannot be made, or that differs from its model."""
-
-
-class OnnxError(ExportError):
-    """A generator that cannot be converted, or packages that are not installed."""
 
 
 class Cancelled(BaseException):

@@ -103,7 +103,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "--format",
         default="all",
         choices=("saved_model", "tflite", "onnx", "all"),
-        help="all is saved_model and tflite; onnx needs pip install onnx onnxruntime tf2onnx, "
+        help="all is saved_model and tflite; onnx needs pip install onnx onnxruntime, "
         "and is the generator without a post-process",
     )
     parser.add_argument("--out", type=Path, default=Path("exports"), help="folder to write to")

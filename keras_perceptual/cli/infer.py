@@ -30,6 +30,7 @@ def _open(arguments: argparse.Namespace) -> Converter:
             preserve_colour=arguments.preserve_colour,
             grain=arguments.grain,
             engine=arguments.engine,
+            device=arguments.device,
             threads=arguments.threads,
             memory=arguments.memory,
         )
@@ -40,6 +41,7 @@ def _open(arguments: argparse.Namespace) -> Converter:
         restore=arguments.restore,
         histogram_match=arguments.histogram_match,
         engine=arguments.engine,
+        device=arguments.device,
         precision=arguments.precision,
         threads=arguments.threads,
         memory=arguments.memory,

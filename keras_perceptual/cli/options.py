@@ -11,7 +11,7 @@ from typing import Any
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import formats
 from keras_perceptual.inference.converter import LARGEST_SCALE
-from keras_perceptual.inference.engines import ENGINES
+from keras_perceptual.inference.engines import DEVICES, ENGINES
 from keras_perceptual.inference.upscaler import PRECISIONS
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.pixels.histograms import HISTOGRAM_MATCHES
@@ -181,7 +181,12 @@ def _add_models(models: _Group) -> None:
         help="take out JPEG blocks and noise: from 0, not at all, to 1, as much as can be; auto "
         "decides for each picture by what it shows (auto)",
     )
-    models.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
+    models.add_argument(
+        "--engine",
+        default="auto",
+        choices=("auto", *ENGINES),
+        help="what runs the network; onnx needs pip install onnx onnxruntime (%(default)s)",
+    )
     add_precision(models, "auto")
     add_histogram_match(models, "affine")
     models.add_argument("--list-models", action="store_true", help="show those that ship, and end")
@@ -246,6 +251,13 @@ def _add_files(files: _Group) -> None:
 
 
 def _add_machine(machine: _Group) -> None:
+    machine.add_argument(
+        "--device",
+        default="auto",
+        choices=DEVICES,
+        help="where --engine onnx runs the network, which gpu implies; auto takes a GPU if there "
+        "is one (%(default)s)",
+    )
     machine.add_argument("--threads", type=_POSITIVE, help="processor cores of the network (all)")
     machine.add_argument(
         "--workers", type=_POSITIVE, default=3, help="files at a time (%(default)s)"

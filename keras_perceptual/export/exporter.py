@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_perceptual import zoo
-from keras_perceptual.errors import ExportError, OnnxError
+from keras_perceptual.errors import ExportError
 from keras_perceptual.export import onnx as onnx_file
 from keras_perceptual.export import verification
 from keras_perceptual.export.saved_model import next_version, write_errors, write_serving
 from keras_perceptual.export.tflite import fitted, to_tflite
 from keras_perceptual.models.loading import load_generator
-from keras_perceptual.pixels.grain import GRAIN
+from keras_perceptual.pixels.grain import GRAIN, grained
 from keras_perceptual.pixels.histograms import check_match
 from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.zoo.descriptor import ModelDescriptor, embed
@@ -117,16 +117,21 @@ class Exporter:
     def onnx(self) -> Exported:
         """Writes `out/<model>.onnx`, the bare generator without a post-process.
 
+        That of a style is compared on photographs with grain too, which the file does not add.
+
         Raises:
             ExportError: if it cannot be converted, packages for it are not installed, it
                 differs from the Keras model by more than a level, or cannot be written.
         """
         try:
             content = onnx_file.to_onnx(self.generator)
-        except OnnxError as error:
+            artefact = onnx_file.open_onnx(content)
+        except ExportError as error:
             raise ExportError(f"{self.name}: {error}") from error
-        artefact = onnx_file.open_onnx(content)
-        agreement = self._checked(artefact, self.photographs, bare=True)
+        photographs = self.photographs
+        if self.grain:
+            photographs = [*photographs, *(grained(lr, self.grain) for lr in photographs)]
+        agreement = self._checked(artefact, photographs, bare=True)
         return self._written(f"{self.name}.onnx", content, agreement)
 
     def _written(

@@ -21,6 +21,7 @@ __all__ = ["COSTS", "encode", "gif_frame", "pillow_options"]
 COSTS = {"WebP": 38, "GIF": 50, "BMP": 10, "PNM": 10, "AVIF": 48, "HEIC": 48, "JPEG 2000": 54}
 
 TILED = 2**24  # pixels from which a TIFF has tiles, which viewers read in part
+_WIDEST = 2**17  # but not beyond: while it is written, tiles beside each other are in memory
 _CLASSIC = 4_000_000_000  # bytes of pixels up to which a TIFF's 32-bit offsets surely do
 _METRE = 39.3700787  # inches
 _EXIF_MOST = 65527  # bytes of EXIF in one segment of a JPEG
@@ -124,7 +125,7 @@ def _png(image: pyvips.Image, metadata: Metadata, _: int | None, file: BinaryIO)
         more.append(png.international_text(png.XMP, metadata.xmp.rstrip(b"\0")))
     write = _with_chunks(file, b"".join(more))
     # Photographs come out as small as with the best filter of each line, in half the time.
-    _save("pngsave_target", image, write, file, keep="icc", compression=3, filter="avg")
+    _save("pngsave_target", image, write, file, keep="icc", compression=2, filter="up")
 
 
 def _with_chunks(file: BinaryIO, more: bytes) -> Callable[[bytes], int]:
@@ -188,7 +189,9 @@ def _tiff(image: pyvips.Image, metadata: Metadata, _: int | None, file: BinaryIO
     pixels = image.width * image.height
     size = pixels * image.bands * (2 if image.format == "ushort" else 1)
     options: dict = {"compression": "deflate", "level": 2, "predictor": "horizontal"}
-    if pixels >= TILED:
+    if image.width > _WIDEST:
+        options.update(tile_height=8)
+    elif pixels >= TILED:
         options.update(tile=True, tile_width=256, tile_height=256)
     _save("tiffsave_target", image, file.write, file, bigtiff=size > _CLASSIC, **options)
     unknown = RESOLUTION if metadata.dpi is None else frozenset()  # libvips states one

@@ -1,7 +1,8 @@
+from .blending import Blend as Blend
 from .converter import LARGEST_SCALE as LARGEST_SCALE
 from .converter import Converter as Converter
+from .engines import DEVICES as DEVICES
 from .engines import ENGINES as ENGINES
-from .engines import Blend as Blend
 from .engines import Engine as Engine
 from .engines import open_engine as open_engine
 from .stylizer import Stylizer as Stylizer

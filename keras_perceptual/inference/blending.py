@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 
 from keras_perceptual.errors import BlendError
 
-__all__ = ["blend_tflite", "blend_weights"]
+__all__ = ["Blend", "blend_tflite", "blend_weights"]
+
+
+class Blend(NamedTuple):
+    """A model to blend into another, weight by weight.
+
+    Args:
+        path: its file, of the same format and architecture.
+        share: of its weights, 0..1.
+    """
+
+    path: Path
+    share: float
 
 
 def blend_weights(

@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from keras_perceptual import zoo
 from keras_perceptual.errors import BlendError, EngineError, ZooError, first_line
-from keras_perceptual.inference.blending import blend_tflite, blend_weights
+from keras_perceptual.inference.blending import Blend, blend_tflite, blend_weights
+from keras_perceptual.inference.onnx_engine import OnnxEngine
 from keras_perceptual.system.quiet import quiet_stderr
 
 __all__ = [
+    "DEVICES",
     "ENGINES",
-    "Blend",
     "Engine",
     "KerasEngine",
     "LiteRTEngine",
-    "MixedEngine",
     "SavedModelEngine",
     "engine_name",
     "model_file",
     "open_engine",
 ]
-
-
-class Blend(NamedTuple):
-    """A model to blend into another, weight by weight.
-
-    Args:
-        path: its file, of the same format and architecture.
-        share: of its weights, 0..1.
-    """
-
-    path: Path
-    share: float
 
 
 class Engine(Protocol):
@@ -203,80 +190,89 @@ class SavedModelEngine:
         return self._upscale(lr=lr)["sr"].numpy()
 
 
-class MixedEngine:
-    """Runs two generators of one scale and mixes what they make, pixel by pixel.
-
-    Args:
-        first: one.
-        second: the other; their architectures may differ.
-        share: of the second, 0..1.
-    """
-
-    def __init__(self, first: Engine, second: Engine, share: float) -> None:
-        self.path = first.path
-        self._first, self._second, self._share = first, second, np.float32(share)
-
-    def run(self, lr: np.ndarray) -> np.ndarray:
-        first, second = (np.clip(e.run(lr), 0, 255) for e in (self._first, self._second))
-        return first + self._share * (second - first)
-
-
 def _versions(folder: Path) -> list[int]:
     return [
         int(p.parent.name) for p in folder.glob("*/saved_model.pb") if p.parent.name.isdecimal()
     ]
 
 
-ENGINES: dict[str, Callable[[Path, int | None, Blend | None], Engine]] = {
-    "litert": LiteRTEngine,
-    "keras": KerasEngine,
-    "saved_model": SavedModelEngine,
-}
-_ENDINGS = {"litert": ".tflite", "keras": ".keras"}
+ENGINES = ("litert", "keras", "saved_model", "onnx")
+DEVICES = ("auto", "cpu", "gpu")
+_ENDINGS = {"litert": (".tflite",), "keras": (".keras",), "onnx": (".onnx", ".tflite")}
 
 
 def open_engine(
-    model: Path, engine: str = "auto", threads: int | None = None, blend: Blend | None = None
+    model: Path,
+    engine: str = "auto",
+    threads: int | None = None,
+    blend: Blend | None = None,
+    device: str = "auto",
 ) -> Engine:
     """Opens a model file, or the fitting file of a shipped model's folder.
 
     Args:
-        model: a .tflite or .keras file, a folder with `model.tflite` and `model.keras`, or a
-            SavedModel's folder or that of its versions.
-        engine: `litert`, `keras` or `saved_model`; `auto` takes the one that fits the model,
-            LiteRT where several do.
+        model: a .tflite, .keras or .onnx file, a folder with `model.tflite` and `model.keras`, or
+            a SavedModel's folder or that of its versions.
+        engine: `litert`, `keras`, `saved_model` or `onnx`; `auto` takes the one that fits the
+            model, LiteRT where several do, ONNX Runtime if it is to run on a GPU.
         threads: processor cores to use; all by default.
         blend: what to blend into it; its path may be a shipped model's folder too.
+        device: `cpu`, `gpu` or `auto`, as `engine_name` takes them.
 
     Returns:
         The engine.
 
     Raises:
-        EngineError: if there is no such file, it is of another engine, or cannot be loaded.
+        EngineError: if there is no such file or device, it is of another engine, or cannot be
+            loaded.
     """
-    engine = engine_name(model, engine)
+    engine = engine_name(model, engine, device)
     if engine == "saved_model":
         if not _is_saved_model(model):
             raise EngineError(f"{model}: expected a folder with a SavedModel or versions of one")
         return SavedModelEngine(model, threads, blend)
     if blend:
         blend = Blend(model_file(blend.path, engine), blend.share)
-    return ENGINES[engine](model_file(model, engine), threads, blend)
+    file = model_file(model, engine)
+    if engine == "onnx":
+        return OnnxEngine(file, threads, blend, device)
+    return (KerasEngine if engine == "keras" else LiteRTEngine)(file, threads, blend)
 
 
-def engine_name(model: Path, engine: str = "auto") -> str:
+def engine_name(model: Path, engine: str = "auto", device: str = "auto") -> str:
     """Returns the name of the engine that a model gets, as `open_engine` chooses it.
 
+    Args:
+        model: the file or folder.
+        engine: one of `ENGINES`, or `auto`.
+        device: `cpu`, or `gpu`, which only ONNX Runtime can be told to take; `auto` leaves it to
+            the engine: ONNX Runtime and TensorFlow take a GPU where they find one.
+
     Raises:
-        EngineError: if there is no engine of this name.
+        EngineError: if there is no engine of this name, or it cannot be told the device.
     """
     if engine not in ("auto", *ENGINES):
         raise EngineError(f"expected an engine auto or of {sorted(ENGINES)}, received {engine!r}")
-    if engine != "auto":
-        return engine
-    if model.suffix == ".keras":
-        return "keras"
-    return "saved_model" if _is_saved_model(model) else "litert"
+    if device not in DEVICES:
+        raise EngineError(f"expected a device of {DEVICES}, received {device!r}")
+    if engine == "auto":
+        engine = _fitting(model, device)
+    if engine == "litert" and device == "gpu":
+        raise EngineError("the engine litert runs on the processor; the engine onnx takes a GPU")
+    if engine in ("keras", "saved_model") and device != "auto":
+        raise EngineError(
+            f"the engine {engine} takes the device that its framework finds, it cannot be told "
+            f"{device}; the engine onnx can"
+        )
+    return engine
+
+
+def _fitting(model: Path, device: str) -> str:
+    if model.suffix in (".keras", ".onnx"):
+        return model.suffix[1:]
+    if _is_saved_model(model):
+        return "saved_model"
+    return "onnx" if device == "gpu" else "litert"
 
 
 def model_file(model: Path, engine: str) -> Path:
@@ -285,17 +281,18 @@ def model_file(model: Path, engine: str) -> Path:
     Raises:
         EngineError: if there is none, or it is another engine's.
     """
-    ending = _ENDINGS[engine]
-    file = model / f"model{ending}" if model.is_dir() else model
-    if ending == ".keras" and zoo.ships(model):
+    endings = _ENDINGS[engine]
+    file = model / f"model{endings[-1]}" if model.is_dir() else model
+    if engine == "keras" and zoo.ships(model):
         try:
             file = zoo.checkpoint(model.name)
         except ZooError as error:
             raise EngineError(str(error)) from None
     if not file.is_file():
         raise EngineError(f"{file}: no such model file")
-    if file.suffix != ending:
-        raise EngineError(f"{file}: expected a {ending} file for the engine {engine}")
+    if file.suffix not in endings:
+        expected = " or ".join(endings)
+        raise EngineError(f"{file}: expected a {expected} file for the engine {engine}")
     return file
 
 

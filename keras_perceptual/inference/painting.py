@@ -94,9 +94,8 @@ class Painting:
     def __iter__(self) -> Iterator[np.ndarray]:
         request, tiles = self._request, self._tiles
         height, width = request.size
-        row_bytes = width * request.shape[2] * np.dtype(request.dtype).itemsize
         take = RowReader(self._resized()) if request.shape[:2] != request.size else request.take
-        if tiles.tile(height, width, self._budget, row_bytes) == request.size:
+        if tiles.tile(height, width, self._budget) == request.size:
             yield from self._painted(take, tiles.with_engine(self._painter))
             return
         with tempfile.TemporaryFile() as file:

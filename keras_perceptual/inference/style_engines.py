@@ -19,6 +19,9 @@ from keras_perceptual.inference.engines import (
     model_file,
     open_engine,
 )
+from keras_perceptual.inference.onnx_files import onnx_file
+from keras_perceptual.inference.onnx_session import open_session
+from keras_perceptual.inference.onnx_translation import signatures
 from keras_perceptual.system.quiet import quiet_stderr
 
 __all__ = ["StyleEngine", "open_style_engine"]
@@ -74,20 +77,27 @@ class StyleEngine:
             raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
 
 
-def open_style_engine(model: Path, engine: str = "auto", threads: int | None = None) -> StyleEngine:
+def open_style_engine(
+    model: Path, engine: str = "auto", threads: int | None = None, device: str = "auto"
+) -> StyleEngine:
     """Opens a style generator; the arguments are those of `engines.open_engine`.
 
     A generator without instance normalisation, which needs no statistics, is one of one style.
 
     Raises:
-        EngineError: if there is no such file, it is of another engine, or cannot be loaded.
+        EngineError: if there is no such file or device, it is of another engine, or cannot be
+            loaded.
     """
-    engine = engine_name(model, engine)
+    engine = engine_name(model, engine, device)
     if engine == "litert":
         opened = _open_litert(model_file(model, engine), threads)
         if opened:
             return opened
-    plain = open_engine(model, engine, threads)
+    if engine == "onnx":
+        opened = _open_onnx(model_file(model, engine), threads, device)
+        if opened:
+            return opened
+    plain = open_engine(model, engine, threads, device=device)
     if isinstance(plain, KerasEngine):
         return _of_keras(plain)
     if isinstance(plain, SavedModelEngine) and "paint" in plain.model.signatures:
@@ -119,6 +129,25 @@ def _open_litert(path: Path, threads: int | None) -> StyleEngine | None:
     except (ValueError, RuntimeError) as error:
         raise EngineError(f"{path}: expected a LiteRT model: {first_line(error)}") from None
     return opened
+
+
+def _open_onnx(path: Path, threads: int | None, device: str) -> StyleEngine | None:
+    if path.suffix == ".onnx" or "paint" not in signatures(path.read_bytes()):
+        return None
+    paint, tile = (
+        open_session(onnx_file(path, name), threads, device) for name in ("paint", "tile")
+    )
+    styles = {each.name: each.shape[1] for each in paint.get_inputs()}.get("style", 1)
+    return StyleEngine(path, styles, _named(paint), _named(tile))
+
+
+def _named(session: Any) -> Run:
+    names = [each.name for each in session.get_outputs()]
+
+    def run(**inputs: np.ndarray) -> dict:
+        return dict(zip(names, session.run(names, inputs), strict=True))
+
+    return run
 
 
 def _of_keras(engine: KerasEngine) -> StyleEngine:

@@ -35,7 +35,9 @@ class Stylizer(Converter):
         preserve_colour: whether to take brightness alone from the painting.
         grain: faint noise that the network is given to paint by, its standard deviation in
             levels; with 0, flat parts of a picture stay flat.
-        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
+        engine: `auto`, `litert`, `keras`, `saved_model` or `onnx`, as `engines.open_engine` takes
+            them.
+        device: `cpu`, `gpu` or `auto`, as `engines.engine_name` takes them.
         threads: processor cores to use; all by default.
         memory: bytes that tiles may take; by default half of what is free, up to 1 GiB.
 
@@ -60,6 +62,7 @@ class Stylizer(Converter):
         preserve_colour: bool = False,
         grain: float = GRAIN,
         engine: str = "auto",
+        device: str = "auto",
         threads: int | None = None,
         memory: int | None = None,
     ) -> None:
@@ -80,7 +83,7 @@ class Stylizer(Converter):
             raise ValueError(
                 f"expected styles of one network to mix, received {', '.join(map(str, models))}"
             )
-        opened = open_style_engine(models.pop(), engine, threads)
+        opened = open_style_engine(models.pop(), engine, threads, device)
         weights = np.zeros((1, opened.styles), np.float32)
         for name, (_, number) in places.items():
             if number >= opened.styles:

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import copy
-import math
 import threading
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, nullcontext
 
 import numpy as np
 
 from keras_perceptual.errors import EngineError
+from keras_perceptual.inference.cores import Cores
 from keras_perceptual.inference.engines import Engine
+from keras_perceptual.inference.grid import (
+    MARGIN,
+    Span,
+    Tile,
+    aligned,
+    choose,
+    needed,
+    seen,
+    spans,
+)
+from keras_perceptual.inference.strip import Strip
 from keras_perceptual.pixels.flat import flat
 from keras_perceptual.pixels.levels import as_integers, as_levels
 from keras_perceptual.pixels.resampling import imresize
-from keras_perceptual.pixels.rows import Take, blocks
-from keras_perceptual.pixels.transparency import CELL, REACH, fill_transparent
+from keras_perceptual.pixels.rows import Take, windows
 from keras_perceptual.system import memory
+from keras_perceptual.system.ahead import ahead
 
-__all__ = ["Pass", "Tile", "default_budget"]
+__all__ = ["Pass", "default_budget"]
 
-MARGIN = 4  # mirrored LR pixels around an image, so that zero padding inside it does not show
-SMALLEST = 32  # LR pixels a side of a tile, however little memory there is
 WHOLE = 128  # LR pixels a side up to which an image is never cut
-ALIGNED = 4  # tiles begin at multiples of it, as the strides of style generators need
 PROBE = 96  # LR pixels a side of what is run to see how far a generator sees
 COSTS = (32, 64)  # and what memory it takes
 LEAST_COST = 1500.0  # bytes a LR pixel, where memory that lay free hides what it takes
@@ -33,13 +41,6 @@ LEAST_COST = 1500.0  # bytes a LR pixel, where memory that lay free hides what i
 def default_budget() -> int:
     """Returns the default budget of tiles in bytes: half of the free memory, at most 1 GiB."""
     return min(2**30, memory.available() // 2)
-
-
-class Tile(NamedTuple):
-    """LR pixels of a tile, without what it sees around it."""
-
-    height: int
-    width: int
 
 
 class Pass:
@@ -66,6 +67,7 @@ class Pass:
         flat: int = 0,
     ) -> None:
         self.engine = engine
+        self._cores: Cores | None = None
         self.name = name
         self.flat = flat
         self._lock = threading.Lock()  # an engine has one set of buffers
@@ -79,10 +81,15 @@ class Pass:
             )
         self._cost = self._measure_cost(costs, least_cost)  # now, while no other image takes memory
 
-    def with_engine(self, engine: Engine) -> Pass:
-        """Returns a pass of another engine that sees as far and takes as much memory."""
+    def with_engine(self, engine: Engine, cores: Cores | None = None) -> Pass:
+        """Returns a pass of another engine that sees as far and takes as much memory.
+
+        Args:
+            engine: the other one.
+            cores: where small images are run that come together.
+        """
         other = copy.copy(self)
-        other.engine = engine
+        other.engine, other._cores = engine, cores
         return other
 
     @property
@@ -94,7 +101,7 @@ class Pass:
         """
         if self._reach is None:
             seen = self._seen(PROBE) or self._seen(3 * PROBE)
-            self._reach = seen and _aligned(seen)
+            self._reach = seen and aligned(seen)
         if self._reach is None:
             raise EngineError(
                 f"{self.name}: sees the whole image at once, which cannot be cut into tiles for "
@@ -116,6 +123,8 @@ class Pass:
         return far - half + 2 if far < side // 2 - 2 else None
 
     def _run(self, lr: np.ndarray) -> np.ndarray:
+        if self._cores and self._cores.take(lr[..., 0].size):
+            return self._cores.run(lr)[0]
         with self._lock:
             return self.engine.run(lr)[0]
 
@@ -133,31 +142,26 @@ class Pass:
         """Returns how many LR pixels can be run at once in a budget of bytes."""
         return 0.85 * budget / self._cost
 
-    def tile(self, height: int, width: int, budget: int, row_bytes: int) -> Tile:
+    def tile(self, height: int, width: int, budget: int) -> Tile:
         """Chooses the tiles of an image.
 
         Args:
             height: of the LR image.
             width: the same.
-            budget: bytes that a tile and the rows of its result may take.
-            row_bytes: that the result takes for each of its rows.
+            budget: bytes that a tile may take.
 
         Returns:
             All of the image, or tiles of about equal size.
         """
-        if max(height, width) <= WHOLE:
-            return Tile(height, width)
         area = self.pixels(budget)
-        if (height + 2 * MARGIN) * (width + 2 * MARGIN) <= area:
+        fits = (height + 2 * MARGIN) * (width + 2 * MARGIN) <= area
+        if fits or max(height, width) <= WHOLE:
             return Tile(height, width)
-        side = max(SMALLEST, int(math.sqrt(area)) - 2 * self.reach)
-        across = math.ceil(width / side)
-        tile_width = _aligned(math.ceil(width / across))
-        if across == 1:
-            side = max(SMALLEST, int(area / (width + 2 * MARGIN)) - 2 * self.reach)
-        rows = min(side, max(SMALLEST, int(0.15 * budget / (row_bytes * self.scale))))
-        rows = math.ceil(height / math.ceil(height / rows))
-        return Tile(_aligned(rows), tile_width)
+        return choose(height, width, area, self._around)
+
+    @property
+    def _around(self) -> int:
+        return max(self.reach, self.flat)
 
     def rows(
         self,
@@ -172,6 +176,8 @@ class Pass:
     ) -> Iterator[np.ndarray]:
         """Enlarges an image while its rows come in.
 
+        The engine runs one tile while the one before is rounded, put in its place and handed on.
+
         Args:
             take: gives LR rows, `[n, W, 3]`, or `[n, W, 4]` with opacity, uint8 or uint16.
             height: of the LR image.
@@ -184,62 +190,60 @@ class Pass:
         Yields:
             SR rows, `[scale n, scale W, 3 or 4]`.
         """
-        scale, channels = self.scale, 3 + alpha
-        row_bytes = width * scale * channels * np.dtype(dtype).itemsize
-        tile = self.tile(height, width, budget, row_bytes)
-        whole = tile == (height, width)
-        seen = 0 if whole else max(self.reach, self.flat)
-        if alpha and not whole:  # hidden colours are alike in cells of a grid
-            tile = Tile(-(-tile.height // CELL) * CELL, tile.width)
-            seen_above = -(-(seen + REACH) // CELL) * CELL
-        else:
-            seen_above = seen
-        # Windows are equally wide: an engine takes a tenth longer for another size than before.
-        around = max(seen, MARGIN)
-        padded = width + 2 * MARGIN
-        window = tile.width + 2 * around
-        window = min(window + (padded - window) % ALIGNED, padded)
-        for block in blocks(take, height, tile.height, seen_above):
-            pixels, out_rows = block.rows, block.stop - block.start
-            out = np.empty((out_rows * scale, width * scale, channels), dtype)
-            if alpha:
-                out[..., 3] = self._opacity(block.rows[..., 3], block.above, out.shape[0], dtype)
-                pixels = fill_transparent(block.rows[..., :3], block.rows[..., 3])
-            above = min(block.above, seen)
-            below = min(len(pixels) - block.above - out_rows, seen)
-            pixels = pixels[block.above - above : block.above + out_rows + below]
-            edges = MARGIN * (block.start == above), MARGIN * (block.stop + below == height)
-            lr = pixels
-            pixels = np.pad(pixels, (edges, (MARGIN, MARGIN), (0, 0)), "symmetric")
-            top = (edges[0] + above) * scale
-            for left in range(0, width, tile.width):
-                right = min(left + tile.width, width)
-                first = min(max(0, left + MARGIN - around), pixels.shape[1] - window)
-                sr = self._run(as_levels(pixels[:, first : first + window])[None])
-                across = slice((left + MARGIN - first) * scale, (right + MARGIN - first) * scale)
-                sr = sr[top : top + out.shape[0], across]
-                out[:, left * scale : right * scale, :3] = as_integers(sr, dtype)
-                if progress:
-                    done = block.start * width + out_rows * right
-                    progress(done / (height * width))
-            if self.flat:
-                self._keep_flat(out[..., :3], lr, above)
-            yield out
+        tile = self.tile(height, width, budget)
+        around = 0 if tile == (height, width) else self._around
+        bands, columns = spans(height, tile.height, around), spans(width, tile.width, around)
+        image = self._cores.image() if self._cores else nullcontext()
+        strip = Strip(width * self.scale, 3 + alpha, dtype, int(0.15 * budget))
+        runs = self._run_tiles(take, height, width, bands, columns, alpha)
+        with image, closing(ahead(runs)) as tiles:
+            for down in bands:
+                strip.begin((down.stop - down.start) * self.scale)
+                for across in columns:
+                    window, sr = next(tiles)
+                    strip.put(across.start * self.scale, self._cut(window, sr, down, across, dtype))
+                    if progress:
+                        done = down.start * width + (down.stop - down.start) * across.stop
+                        progress(done / (height * width))
+                yield from strip.rows()
 
-    def _keep_flat(self, out: np.ndarray, lr: np.ndarray, above: int) -> None:
-        """Gives flat parts of LR rows, of which some lie above the result, their exact colour."""
-        count = len(out) // self.scale
-        y, x = np.nonzero(flat(lr, self.flat)[above : above + count])
-        colours = as_integers(as_levels(lr[above + y, x]), out.dtype.type)
-        for dy, dx in np.ndindex(self.scale, self.scale):
-            out[self.scale * y + dy, self.scale * x + dx] = colours
+    def _run_tiles(
+        self,
+        take: Take,
+        height: int,
+        width: int,
+        bands: list[Span],
+        columns: list[Span],
+        alpha: bool,
+    ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+        """Yields what each tile sees, and what the engine makes of it."""
+        ranges = [needed(band, height, alpha) for band in bands]
+        for down, (top, _), rows in zip(bands, ranges, windows(take, ranges), strict=True):
+            for across in columns:
+                window = seen(rows, top, height, down, across)
+                yield window, self._run(as_levels(window[None, ..., :3]))
 
-    def _opacity(
-        self, alpha: np.ndarray, above: int, height: int, dtype: type[np.unsignedinteger]
+    def _cut(
+        self,
+        window: np.ndarray,
+        sr: np.ndarray,
+        down: Span,
+        across: Span,
+        dtype: type[np.unsignedinteger],
     ) -> np.ndarray:
-        enlarged = imresize(as_levels(alpha), self.scale)
-        return as_integers(enlarged[above * self.scale :][:height], dtype)
-
-
-def _aligned(pixels: int) -> int:
-    return -(-pixels // ALIGNED) * ALIGNED
+        """Returns a tile of the result, `[scale h, scale w, 3 or 4]`, without what it saw."""
+        inside = tuple(
+            slice(span.start + MARGIN - span.first, span.stop + MARGIN - span.first)
+            for span in (down, across)
+        )
+        enlarged = tuple(slice(self.scale * s.start, self.scale * s.stop) for s in inside)
+        tile = as_integers(sr[enlarged], dtype)
+        if self.flat:  # exactly as it was
+            y, x = np.nonzero(flat(window[..., :3], self.flat)[inside])
+            colours = as_integers(as_levels(window[inside][y, x, :3]), dtype)
+            for dy, dx in np.ndindex(self.scale, self.scale):
+                tile[self.scale * y + dy, self.scale * x + dx] = colours
+        if window.shape[2] == 3:
+            return tile
+        opacity = imresize(as_levels(window[..., 3]), self.scale)[enlarged]
+        return np.dstack([tile, as_integers(opacity, dtype)])

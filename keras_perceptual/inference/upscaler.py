@@ -12,10 +12,13 @@ import numpy as np
 
 from keras_perceptual import zoo
 from keras_perceptual.errors import EngineError
+from keras_perceptual.inference.blending import Blend
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
-from keras_perceptual.inference.engines import Blend, Engine, MixedEngine, open_engine
+from keras_perceptual.inference.cores import Cores
+from keras_perceptual.inference.engines import Engine, engine_name, open_engine
 from keras_perceptual.inference.enlargement import Enlargement
 from keras_perceptual.inference.matching import matched
+from keras_perceptual.inference.mixing import MixedEngine
 from keras_perceptual.inference.request import Choice, Pipeline, Request
 from keras_perceptual.inference.restoration import restoration
 from keras_perceptual.inference.tiling import Pass, default_budget
@@ -46,7 +49,9 @@ class Upscaler(Converter):
         histogram_match: `affine` takes out a shift of colour and contrast that the model adds;
             `paper` gives the result the distribution of levels of its input, as the paper does;
             `none` does neither.
-        engine: `auto`, `litert`, `keras` or `saved_model`, as `engines.open_engine` takes them.
+        engine: `auto`, `litert`, `keras`, `saved_model` or `onnx`, as `engines.open_engine` takes
+            them.
+        device: `cpu`, `gpu` or `auto`, as `engines.engine_name` takes them.
         precision: `int8` takes the 8-bit files of shipped models; `auto` does where there is one
             and the processor makes it faster, but for uint16 pictures; `float32` never does.
         threads: processor cores to use; all by default.
@@ -59,7 +64,8 @@ class Upscaler(Converter):
 
     Raises:
         ValueError: if `fidelity`, `restore` or `scale` is out of its range, there is `restore` for
-            a `model` or `fidelity` in `int8`, or for an unknown `histogram_match` or `precision`.
+            a `model`, `fidelity` or an engine but LiteRT in `int8`, or for an unknown
+            `histogram_match` or `precision`.
         ZooError: if there is no such model.
         EngineError: if the model's file cannot be loaded or is no generator, has another
             architecture than what `fidelity` would blend into it, or is not there in `int8`.
@@ -74,6 +80,7 @@ class Upscaler(Converter):
         restore: float | str = "auto",
         histogram_match: str = "affine",
         engine: str = "auto",
+        device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
         memory: int | None = None,
@@ -89,13 +96,16 @@ class Upscaler(Converter):
                 )
         if precision not in PRECISIONS:
             raise ValueError(f"expected a precision of {PRECISIONS}, received {precision!r}")
+        self._litert = engine in ("auto", "litert") and device != "gpu"
+        if precision == "int8" and not self._litert:
+            raise ValueError("expected the engine litert for int8, which no other has")
         if precision == "int8" and fidelity:
             raise ValueError("expected int8 or a fidelity, received both; 8 bits do not blend")
         if scale is not None and not 1 <= scale <= LARGEST_SCALE:
             raise ValueError(f"expected a scale of 1 to {LARGEST_SCALE}, received {scale:g}")
         self.histogram_match = check_match(histogram_match)
         self.memory = memory
-        self._model, self._engine = model, engine
+        self._model, self._engine, self._device = model, engine, device
         self._threads, self._fidelity, self._restore = threads, fidelity, restore
         self._precision = precision
         self._opened: dict[tuple[str, float, bool], Pass] = {}
@@ -112,7 +122,7 @@ class Upscaler(Converter):
         """Returns whether 8-bit files are taken for a picture, which may have 16 bits itself."""
         if self._precision != "auto":
             return self._precision == "int8"
-        able = self._engine in ("auto", "litert") and not self._fidelity and not deep
+        able = self._litert and not self._fidelity and not deep
         return able and fast_int8()
 
     def _passes(self, factor: float, restore: float = 0.0, deep: bool = False) -> list[Pass]:
@@ -140,18 +150,32 @@ class Upscaler(Converter):
         with self._lock:
             if key in self._opened:
                 return self._opened[key]
-            name, engine = self._load(model, int8)
-            if share:
-                name = f"{name}, restore {share:g}"
-                engine = MixedEngine(engine, self._load(other, int8)[1], share)
+            load = partial(self._load, model, other, share, int8)
+            name, engine = load(self._threads)
             # A model that somebody names is used as it is.
             reach = FLAT_RESTORED if share or model.endswith("-photo") else FLAT
             opened = Pass(engine, name, flat=0 if self._model else reach)
-            if self.histogram_match == "affine":
-                opened = opened.with_engine(matched(engine))
+            cores = None
+            if engine_name(engine.path, self._engine, self._device) == "litert":
+                count = self._threads or os.cpu_count() or 1
+                cores = Cores(lambda: self._matched(load(1)[1]), count)
+            opened = opened.with_engine(self._matched(engine), cores)
             return self._opened.setdefault(key, opened)
 
-    def _load(self, model: str, int8: bool) -> tuple[str, Engine]:
+    def _matched(self, engine: Engine) -> Engine:
+        return matched(engine) if self.histogram_match == "affine" else engine
+
+    def _load(
+        self, model: str, other: str, share: float, int8: bool, threads: int | None
+    ) -> tuple[str, Engine]:
+        """Returns the name and the engine of a model, or of two that are mixed."""
+        name, engine = self._load_one(model, int8, threads)
+        if share:
+            name = f"{name}, restore {share:g}"
+            engine = MixedEngine(engine, self._load_one(other, int8, threads)[1], share)
+        return name, engine
+
+    def _load_one(self, model: str, int8: bool, threads: int | None) -> tuple[str, Engine]:
         """Returns the name and the engine of a model."""
         path = Path(model)
         shipped = model in zoo.names()
@@ -167,13 +191,13 @@ class Upscaler(Converter):
         if self._precision == "int8" and not quantized:
             raise EngineError(f"{model}: has no 8-bit file; the precision auto takes what there is")
         source = quantized or source
-        return name, open_engine(source, self._engine, self._threads, blend)
+        return name, open_engine(source, self._engine, threads, blend, self._device)
 
     def _described(self, source: Path) -> ModelDescriptor:
         """Returns what a model of somebody else's is; without a descriptor it is run once."""
         about = read(source)
         if about is None:
-            engine = open_engine(source, self._engine, self._threads)
+            engine = open_engine(source, self._engine, self._threads, device=self._device)
             about = ModelDescriptor("upscale", Pass(engine, source.stem).scale)
         return about
 

@@ -21,6 +21,6 @@ from .resampling import imresize as imresize
 from .resampling import to_uint8 as to_uint8
 from .rows import RowReader as RowReader
 from .rows import Take as Take
-from .rows import blocks as blocks
 from .rows import cropped as cropped
+from .rows import windows as windows
 from .transparency import fill_transparent as fill_transparent

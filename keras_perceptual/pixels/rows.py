@@ -1,13 +1,12 @@
-"""Images as streams of rows, from the top: a block with its surroundings at a time."""
+"""Images as streams of rows, from the top."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Block", "RowReader", "Take", "blocks", "cropped"]
+__all__ = ["RowReader", "Take", "cropped", "windows"]
 
 # Returns the next `count` rows of an image, `[count, W, C]`.
 Take = Callable[[int], np.ndarray]
@@ -50,32 +49,23 @@ def cropped(take: Take, crop: tuple[int, int, int, int]) -> Take:
     return rows
 
 
-class Block(NamedTuple):
-    """Some rows of an image and what lies above and below them."""
-
-    start: int  # the first row, counted from the image's top
-    stop: int
-    rows: np.ndarray  # `[above + stop - start + below, W, C]`
-    above: int
-
-
-def blocks(take: Take, height: int, size: int, reach: int) -> Iterator[Block]:
-    """Cuts an image into blocks of rows.
+def windows(take: Take, ranges: Iterable[tuple[int, int]]) -> Iterator[np.ndarray]:
+    """Gives parts of an image that overlap.
 
     Args:
         take: gives the image's rows.
-        height: of the image.
-        size: rows of a block; the last has what is left.
-        reach: rows wanted above and below, where the image has them.
+        ranges: the first row of each part and the one after its last. The first part begins at
+            0, and neither end goes back from part to part.
+
+    Yields:
+        `[last - first, W, C]`.
     """
     held: np.ndarray | None = None
     top = fed = 0
-    for start in range(0, height, size):
-        stop = min(start + size, height)
-        first, last = max(0, start - reach), min(height, stop + reach)
-        fresh = take(last - fed) if last > fed else None
-        kept = None if held is None else held[first - top :]
-        parts = [part for part in (kept, fresh) if part is not None]
+    for first, last in ranges:
+        parts = [] if held is None else [held[first - top :]]
+        if last > fed:
+            parts.append(take(last - fed))
         held = parts[0] if len(parts) == 1 else np.concatenate(parts)
         top, fed = first, last
-        yield Block(start, stop, held, start - first)
+        yield held

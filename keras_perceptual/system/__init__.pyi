@@ -4,6 +4,7 @@ from .atomic import check_target as check_target
 from .atomic import folder_above as folder_above
 from .atomic import hidden_folder as hidden_folder
 from .atomic import scratch_file as scratch_file
+from .cache import cache_folder as cache_folder
 from .memory import available as available
 from .memory import resident as resident
 from .processor import fast_int8 as fast_int8

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 
-@pytest.mark.parametrize("benchmark", ["inference", "runtimes", "speed"])
+@pytest.mark.parametrize("benchmark", ["inference", "runtimes", "speed", "training"])
 def test_the_parent_holds_no_keras(benchmark):
     """What the parent holds may count as its children's memory."""
     program = f"import sys, {benchmark}; assert not {{'keras', 'tensorflow'}} & set(sys.modules)"

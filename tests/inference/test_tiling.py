@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from keras_perceptual import Upscaler, zoo
 from keras_perceptual.errors import EngineError
 from keras_perceptual.files import images
-from keras_perceptual.inference import tiling as passes
-from keras_perceptual.inference.tiling import Pass, Tile
+from keras_perceptual.inference import grid, strip
+from keras_perceptual.inference.cores import Cores
+from keras_perceptual.inference.grid import Tile
+from keras_perceptual.inference.tiling import Pass
 from keras_perceptual.pixels.rows import RowReader
 from keras_perceptual.system import memory
 from tests.conftest import SAMPLES
@@ -37,8 +43,8 @@ class Fake:
 @pytest.mark.parametrize("reach", [0, 3, 20, 60])
 def test_reach_is_measured(reach):
     measured = Pass(Fake(reach), "fake").reach
-    assert reach + 2 <= measured < reach + 2 + passes.ALIGNED
-    assert measured % passes.ALIGNED == 0
+    assert reach + 2 <= measured < reach + 2 + grid.ALIGNED
+    assert measured % grid.ALIGNED == 0
 
 
 def test_what_sees_everything_is_not_cut():
@@ -50,28 +56,73 @@ def test_what_sees_everything_is_not_cut():
         _ = Pass(Everything(0), "fake").reach
 
 
-def test_tiles_fit_the_budget_and_cover_the_image(monkeypatch):
+def test_tiles_fit_the_budget(monkeypatch):
     each = Pass(Fake(3), "fake")
     monkeypatch.setattr(each, "_cost", 1000.0)
-    assert each.tile(100, 120, 1, 1) == Tile(100, 120)  # too small to cut
-    assert each.tile(1000, 1000, 10**10, 1) == Tile(1000, 1000)
-    tile = each.tile(3000, 2000, 100_000_000, 2000 * 2 * 3)
-    assert (tile.height + 10) * (tile.width + 10) * 1000 <= 85_000_000
-    assert -(-3000 // tile.height) * tile.height < 3000 + tile.height
-    # Rows of a very wide image are what fills memory.
-    wide = each.tile(3000, 10**6, 100_000_000, 10**6 * 2 * 3)
-    assert wide.height == passes.SMALLEST
+    assert each.tile(100, 120, 1) == Tile(100, 120)  # too small to cut
+    assert each.tile(1000, 1000, 10**10) == Tile(1000, 1000)
+    tile = each.tile(3000, 2000, 100_000_000)
+    around = 2 * each.reach
+    assert (tile.height + around) * (tile.width + around) * 1000 <= 85_000_000
+    wide = each.tile(40, 10**6, 100_000_000)
+    assert wide.height == 40
+    assert (40 + around) * (wide.width + around) * 1000 <= 85_000_000
 
 
-def test_tiles_have_one_width():
+def test_tiles_have_one_size():
     """An engine takes longer for another size than the one before."""
     fake = Fake(3)
-    each, widths = Pass(fake, "fake"), set()
+    each, sizes = Pass(fake, "fake"), set()
+    assert each.reach  # measured before, on images of its own
     run = fake.run
-    fake.run = lambda lr: widths.add(lr.shape[2]) or run(lr)
+    fake.run = lambda lr: sizes.add(lr.shape[1:3]) or run(lr)
     lr = np.zeros((200, 301, 3), np.uint8)
     list(each.rows(RowReader(lr), 200, 301, alpha=False, dtype=np.uint8, budget=1))
-    assert len(widths - {passes.PROBE}) == 1
+    assert len(sizes) == 1
+
+
+def test_very_wide_images_do_not_need_their_rows_in_memory(monkeypatch, rng):
+    opened = []
+    monkeypatch.setattr(
+        strip.tempfile,
+        "TemporaryFile",
+        lambda file=tempfile.TemporaryFile: opened.append(file()) or opened[-1],
+    )
+    each = Pass(Fake(3), "fake")
+    lr = rng.integers(0, 256, (40, 9000, 4), np.uint8)
+    few, many = (
+        np.concatenate(
+            list(each.rows(RowReader(lr), 40, 9000, alpha=True, dtype=np.uint8, budget=budget))
+        )
+        for budget in (10**6, 10**10)
+    )
+    assert np.array_equal(few, many)
+    assert opened
+    assert all(file.closed for file in opened)
+
+
+def test_images_that_come_together_run_on_one_core_each(rng):
+    """And give what they give alone."""
+    lr = rng.integers(0, 256, (60, 70, 3), np.uint8)
+    alone, inside = Fake(3), threading.Barrier(2, timeout=30)
+
+    class OneCore(Fake):
+        def run(self, lr):
+            inside.wait()  # until another one is run
+            return super().run(lr)
+
+    each = Pass(alone, "fake").with_engine(alone, Cores(lambda: OneCore(3), 2))
+
+    def enlarged(_: int) -> np.ndarray:
+        with each._cores.image():
+            ready.wait()
+            return next(each.rows(RowReader(lr), 60, 70, alpha=False, dtype=np.uint8, budget=10**9))
+
+    ready = threading.Barrier(2, timeout=30)
+    expected = next(each.rows(RowReader(lr), 60, 70, alpha=False, dtype=np.uint8, budget=10**9))
+    with ThreadPoolExecutor(2) as pool:
+        for result in pool.map(enlarged, range(2)):
+            assert np.array_equal(result, expected)
 
 
 @pytest.mark.parametrize("name", zoo.names())

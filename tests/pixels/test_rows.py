@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_perceptual.pixels.resampling import RowResizer, imresize
-from keras_perceptual.pixels.rows import RowReader, blocks
+from keras_perceptual.pixels.rows import RowReader, windows
 
 
 @pytest.mark.parametrize("counts", [[10], [1] * 10, [3, 7], [4, 6]])
@@ -15,20 +15,15 @@ def test_reader_gives_rows_in_order(rng, counts):
         assert np.array_equal(np.concatenate([take(count) for count in counts]), rows)
 
 
-@pytest.mark.parametrize(("size", "reach"), [(4, 0), (4, 3), (3, 10), (100, 5), (1, 2)])
-def test_blocks_have_their_surroundings(rng, size, reach):
+@pytest.mark.parametrize(
+    "ranges", [[(0, 11)], [(0, 4), (4, 8), (8, 11)], [(0, 6), (0, 7), (3, 9), (9, 11)], [(0, 3)]]
+)
+def test_windows_overlap(rng, ranges):
     rows = rng.integers(0, 256, (11, 4, 3), dtype=np.uint8)
-    largest, covered = 0, 0
-    for block in blocks(RowReader(rows), 11, size, reach):
-        assert block.start == covered
-        covered = block.stop
-        first = block.start - block.above
-        assert block.above == min(reach, block.start)
-        wanted = rows[first : min(11, block.stop + reach)]
-        assert np.array_equal(block.rows[: len(wanted)], wanted)
-        largest = max(largest, len(block.rows))
-    assert covered == 11
-    assert largest <= size + 2 * reach
+    given = list(windows(RowReader(rows), ranges))
+    assert len(given) == len(ranges)
+    for part, (first, last) in zip(given, ranges, strict=True):
+        assert np.array_equal(part, rows[first:last])
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ PATCH, COUNT = 64, 96
 REDUCTIONS = (1, 2, 4)
 # Part of the extremes that 8 bits are spread over: a few pixels are cut off, all others get finer
 # steps. What is never negative comes from a ReLU, and there the extremes show.
-KEPT = 0.8
+KEPT = 0.85
 
 _Ranges = dict[str, dict[str, np.ndarray]]
 

@@ -152,9 +152,10 @@ class Upscaler(Converter):
                 return self._opened[key]
             load = partial(self._load, model, other, share, int8)
             name, engine = load(self._threads)
-            # A model that somebody names is used as it is.
             reach = FLAT_RESTORED if share or model.endswith("-photo") else FLAT
-            opened = Pass(engine, name, flat=0 if self._model else reach)
+            if self._model is not None and not engine.path.stem.endswith("-int8"):
+                reach = 0  # what somebody names is used as it is, but its 8 bits must not show
+            opened = Pass(engine, name, flat=reach)
             cores = None
             if engine_name(engine.path, self._engine, self._device) == "litert":
                 count = self._threads or os.cpu_count() or 1

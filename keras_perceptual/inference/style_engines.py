@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from keras_perceptual.inference.engines import (
     model_file,
     open_engine,
 )
+from keras_perceptual.inference.litert import interpreter, read_tflite
 from keras_perceptual.system.quiet import quiet_stderr
 
 __all__ = ["StyleEngine", "open_style_engine"]
@@ -104,21 +104,19 @@ def _local(engine: Engine) -> StyleEngine:
 
 
 def _open_litert(path: Path, threads: int | None) -> StyleEngine | None:
-    from ai_edge_litert.interpreter import Interpreter
-
+    content = read_tflite(path)
     try:
         with quiet_stderr():
-            cores = threads or os.cpu_count() or 1
-            interpreter = Interpreter(model_path=str(path), num_threads=cores)
-            if "paint" not in interpreter.get_signature_list():
+            opened = interpreter(content, threads)
+            if "paint" not in opened.get_signature_list():
                 return None
-            paint, tile = (interpreter.get_signature_runner(name) for name in ("paint", "tile"))
+            paint, tile = (opened.get_signature_runner(name) for name in ("paint", "tile"))
             style = paint.get_input_details().get("style")
-            opened = StyleEngine(path, int(style["shape"][1]) if style else 1, paint, tile)
-            opened.paint(*opened.example())
+            engine = StyleEngine(path, int(style["shape"][1]) if style else 1, paint, tile)
+            engine.paint(*engine.example())
     except (ValueError, RuntimeError) as error:
         raise EngineError(f"{path}: expected a LiteRT model: {first_line(error)}") from None
-    return opened
+    return engine
 
 
 def _of_keras(engine: KerasEngine) -> StyleEngine:

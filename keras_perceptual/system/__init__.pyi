@@ -2,7 +2,9 @@ from .atomic import atomic_file as atomic_file
 from .atomic import atomic_path as atomic_path
 from .atomic import folder_above as folder_above
 from .atomic import scratch_file as scratch_file
+from .forks import Undivided as Undivided
 from .memory import available as available
+from .memory import expect_address_space as expect_address_space
 from .memory import resident as resident
 from .processor import fast_int8 as fast_int8
 from .quiet import quiet_stderr as quiet_stderr

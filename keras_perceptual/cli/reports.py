@@ -34,6 +34,7 @@ def models() -> str:
         )
     if zoo.styles():
         lines += ["", "styles: " + ", ".join(zoo.styles())]
+    lines += zoo.broken()
     return "\n".join(lines)
 
 

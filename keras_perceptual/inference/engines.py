@@ -12,6 +12,7 @@ from keras_perceptual import zoo
 from keras_perceptual.errors import BlendError, EngineError, ZooError, first_line
 from keras_perceptual.inference import saved_models
 from keras_perceptual.inference.blending import blend_tflite, blend_weights
+from keras_perceptual.inference.checked import checked
 from keras_perceptual.inference.frameworks import load_keras, load_tensorflow
 from keras_perceptual.inference.litert import interpreter, read_tflite
 from keras_perceptual.system.quiet import quiet_stderr
@@ -90,11 +91,9 @@ class LiteRTEngine:
                 f"{path}: expected a LiteRT model with a signature upscale: {first_line(error)}"
             ) from None
 
+    @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
-        try:
-            return self._upscale(**{self._input: lr})[self._output]
-        except (ValueError, RuntimeError) as error:
-            raise EngineError(f"the model cannot run on {lr.shape}: {error}") from None
+        return self._upscale(**{self._input: lr})[self._output]
 
 
 class KerasEngine:
@@ -120,11 +119,9 @@ class KerasEngine:
             except BlendError as error:
                 raise EngineError(f"{path} and {blend.path}: {error}") from None
 
+    @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
-        try:
-            return np.asarray(self.model.predict_on_batch(lr))
-        except Exception as error:  # as many kinds as there are backends
-            raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
+        return self.model.predict_on_batch(lr)
 
 
 def _load(path: Path) -> Any:
@@ -166,11 +163,9 @@ class SavedModelEngine:
                 f"{path}: expected a SavedModel with a signature upscale: {first_line(error)}"
             ) from None
 
+    @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
-        try:
-            return self._upscale(lr=lr)["sr"].numpy()
-        except Exception as error:  # TensorFlow has many kinds
-            raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
+        return self._upscale(lr=lr)["sr"].numpy()
 
 
 class MixedEngine:

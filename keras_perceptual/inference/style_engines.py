@@ -55,11 +55,11 @@ class StyleEngine:
             EngineError: if the model cannot run on it.
         """
         result = self._run(self._paint, lr, style)
-        return np.asarray(result["sr"]), np.asarray(result["statistics"])
+        return result["sr"], result.get("statistics", np.zeros(0, np.float32))
 
     def tile(self, lr: np.ndarray, style: np.ndarray, statistics: np.ndarray) -> np.ndarray:
         """Paints a part of an image whose statistics are known; the rest as for `paint`."""
-        return np.asarray(self._run(self._tile, lr, style, statistics=statistics)["sr"])
+        return self._run(self._tile, lr, style, statistics=statistics)["sr"]
 
     def example(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns noise and an even mixture of the styles, for `paint`."""
@@ -67,11 +67,20 @@ class StyleEngine:
         return noise, np.full((1, self.styles), 1 / self.styles, np.float32)
 
     def _run(self, run: Run, lr: np.ndarray, style: np.ndarray, **more: np.ndarray) -> dict:
+        given = {"lr": lr, **({"style": style} if self.styles > 1 else {}), **more}
         try:
             with self._lock:
-                return run(lr=lr, **({"style": style} if self.styles > 1 else {}), **more)
-        except (ValueError, RuntimeError) as error:
+                result = {n: np.asarray(v, np.float32) for n, v in run(**given).items()}
+            shape = result["sr"].shape
+        except EngineError:
+            raise
+        except Exception as error:  # each runtime raises its own
             raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
+        if shape != lr.shape:
+            raise EngineError(
+                f"{self.path.stem}: expected a style generator, received {shape} from {lr.shape}"
+            )
+        return result
 
 
 def open_style_engine(model: Path, engine: str = "auto", threads: int | None = None) -> StyleEngine:
@@ -114,7 +123,7 @@ def _open_litert(path: Path, threads: int | None) -> StyleEngine | None:
             style = paint.get_input_details().get("style")
             engine = StyleEngine(path, int(style["shape"][1]) if style else 1, paint, tile)
             engine.paint(*engine.example())
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, LookupError) as error:
         raise EngineError(f"{path}: expected a LiteRT model: {first_line(error)}") from None
     return engine
 

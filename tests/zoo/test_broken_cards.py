@@ -55,10 +55,6 @@ def cards(tmp_path, monkeypatch):
         _with(descriptor={"task": "upscale", "scale": 4, "unknown": 1}),
         _with(descriptor={"task": "style", "styles": 3}),
         _with(descriptor={"task": "upscale", "scale": 4, "styles": [1]}),
-        _with(numbers="good"),
-        _with(numbers={}),
-        _with(numbers={"Set5": {"psnr_y": "high", "ssim_y": 1, "lpips": 0}}),
-        _with(parameters="many"),
     ],
 )  # fmt: skip
 def test_a_broken_card(cards, content):
@@ -74,6 +70,24 @@ def test_a_broken_card(cards, content):
     assert any(row.startswith("x4-feature") for row in table)
     assert Upscaler("x2-pixel").upscale(np.zeros((4, 4, 3), np.uint8)).shape == (8, 8, 3)
     assert zoo.styles()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"descriptor": GOOD["descriptor"]}).encode(),
+        _with(numbers="good"),
+        _with(numbers={}),
+        _with(numbers={"Set5": {"psnr_y": "high", "ssim_y": 1, "lpips": 0}}),
+        _with(parameters="many"),
+    ],
+)
+def test_numbers_are_missed_where_they_are_shown(cards, content):
+    path = cards(content)
+    lines = reports.models().splitlines()
+    assert sum(line.startswith(f"{path}: expected the numbers of a model: ") for line in lines) == 1
+    assert any(line.startswith("x8-pixel") for line in lines)
+    assert Upscaler("x4-pixel").upscale(np.zeros((4, 4, 3), np.uint8)).shape == (16, 16, 3)
 
 
 def test_the_default_of_a_scale_is_not_another_model_because_its_card_is_broken(cards):

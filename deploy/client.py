@@ -1,33 +1,29 @@
 """Enlarges photographs on a TF Serving server: `python deploy/client.py photo.png`.
 
-One file that needs Python 3.10 and nothing else; `--protocol grpc` also needs
-`pip install tensorflow-serving-api`. Image files travel as they are to the signature
-`serve_bytes`, and PNG files come back.
+One file that needs Python 3.10 and nothing else. Image files travel as they are, by REST, to the
+signature `serve_bytes`, and PNG files come back.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import functools
+import contextlib
 import http.client
-import importlib.util
 import json
 import os
 import random
 import re
+import socket
 import sys
+import threading
 import time
-import types
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-if TYPE_CHECKING:
-    from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+from typing import TextIO
 
 try:
     from tqdm import tqdm
@@ -35,35 +31,22 @@ except ImportError:
     tqdm = None
 
 SIGNATURE, INPUT, OUTPUT = "serve_bytes", "image_bytes", "sr_bytes"
-ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".gif"}  # what the server decodes
-PORTS = {"rest": 8501, "grpc": 8500}
+ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}  # what the server decodes
 FIRST_WAIT, LONGEST_WAIT = 0.5, 20.0  # seconds between tries
 LIMITS = (("port", 1, 65535), ("version", 0, 2**62), ("retries", 0, 100), ("batch", 1, 1000))
-DT_STRING = 7  # of tensorflow.DataType
 NOISE = (
     r"Graph execution error:|Detected at node .*|<stack traces .*|\[\[\{\{.*?\}\}\]\]|\[Op:.*?\]"
 )
 PNG = b"\x89PNG\r\n\x1a\n"
-MEANINGS = {  # of gRPC status codes, and what helps
-    "INVALID_ARGUMENT": ("refused", "split"),
-    "FAILED_PRECONDITION": ("refused", "split"),
-    "OUT_OF_RANGE": ("refused", "split"),
-    "NOT_FOUND": ("no such model or version there", "stop"),
-    "UNAVAILABLE": ("cannot be reached or is too busy", "retry", "stop"),
-    "DEADLINE_EXCEEDED": ("no answer in time, see --timeout", "retry"),
-    "RESOURCE_EXHAUSTED": ("out of memory or over a limit", "retry", "split"),
-    "TOO_LARGE": ("message too large; the server or its proxy has to allow more", "split"),
+MEANINGS = {  # of HTTP's statuses, and what helps; TF Serving says 400 for all that it refuses
+    400: ("refused", "split"),
+    404: ("no such model or version there", "stop"),
+    408: ("no answer in time, see --timeout", "retry"),
+    413: ("message too large; the server or its proxy has to allow more", "split"),
+    429: ("out of memory or over a limit", "retry", "split"),
+    502: ("cannot be reached or is too busy", "retry", "stop"),
 }
-STATUSES = {  # of HTTP, as gRPC calls them; TF Serving says 400 for all that it refuses
-    400: "INVALID_ARGUMENT",
-    404: "NOT_FOUND",
-    408: "DEADLINE_EXCEEDED",
-    413: "TOO_LARGE",
-    429: "RESOURCE_EXHAUSTED",
-    502: "UNAVAILABLE",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
+MEANINGS |= {503: MEANINGS[502], 504: MEANINGS[408]}
 Predict = Callable[[list[bytes]], list[bytes]]  # image files to PNG files, or ServingError
 
 
@@ -75,25 +58,28 @@ class ServingError(Exception):
     """
 
     def __init__(self, reason: str, *helps: str) -> None:
-        super().__init__(" ".join(reason.split())[:400])
+        super().__init__(printable(" ".join(reason.split()))[:400])
         self.helps = helps
 
 
-def failure(code: str, details: str) -> ServingError:
-    """Tells from a status code, and the server's own words, what can be done."""
-    if code == "RESOURCE_EXHAUSTED" and "larger than max" in details:
-        code = "TOO_LARGE"
-    meaning, *helps = MEANINGS.get(code, (code,))
+def printable(text: str) -> str:
+    """Returns a text without what a server, or a file's name, could tell the terminal to do."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def failure(status: int, details: str) -> ServingError:
+    """Tells from HTTP's status, and the server's own words, what can be done."""
+    meaning, *helps = MEANINGS.get(status, (f"HTTP {status}",))
     return ServingError(f"{meaning}: {re.sub(NOISE, '', details)}", *helps)
 
 
-def rest_request(images: list[bytes]) -> bytes:
+def request_body(images: list[bytes]) -> bytes:
     """Returns the JSON body that asks for image files to be enlarged."""
     rows = [{INPUT: {"b64": base64.b64encode(image).decode()}} for image in images]
     return json.dumps({"signature_name": SIGNATURE, "instances": rows}).encode()
 
 
-def rest_response(body: bytes, count: int) -> list[bytes]:
+def files_in(body: bytes, count: int) -> list[bytes]:
     """Returns the `count` PNG files in a JSON answer.
 
     Rows are `{"b64": ...}`, or `{"sr_bytes": {"b64": ...}}` where a signature has more outputs.
@@ -101,114 +87,90 @@ def rest_response(body: bytes, count: int) -> list[bytes]:
     try:
         rows = json.loads(body)["predictions"]
         files = [base64.b64decode(row.get(OUTPUT, row)["b64"], validate=True) for row in rows]
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ServingError(f"expected rows of PNG files, received {body[:80]!r}") from None
-    return _checked(files, count)
-
-
-def grpc_request(model: str, version: int | None, images: list[bytes]) -> PredictRequest:
-    """Returns the message that asks for image files to be enlarged."""
-    request = _messages().PredictRequest()
-    request.model_spec.name = model
-    request.model_spec.signature_name = SIGNATURE
-    if version is not None:
-        request.model_spec.version.value = version
-    tensor = request.inputs[INPUT]
-    tensor.dtype = DT_STRING
-    tensor.tensor_shape.dim.add(size=len(images))
-    tensor.string_val.extend(images)
-    return request
-
-
-def grpc_response(response: PredictResponse, count: int) -> list[bytes]:
-    """Returns the `count` PNG files in an answer."""
-    if OUTPUT not in response.outputs:
-        raise ServingError(f"expected the output {OUTPUT}, received {sorted(response.outputs)}")
-    return _checked(list(response.outputs[OUTPUT].string_val), count)
-
-
-def _checked(files: list[bytes], count: int) -> list[bytes]:
     if len(files) != count or not all(file.startswith(PNG) for file in files):
         raise ServingError(f"expected {count} PNG files, received {len(files)} strings")
     return files
 
 
-@functools.cache
-def _messages() -> Any:
-    """Imports the gRPC messages, but not TensorFlow, in whose folder some of them lie.
+class Deadline:
+    """Ends a request when its time is over, however busily the server sends a byte a second.
 
-    An empty package with that folder takes TensorFlow's place meanwhile, so that the client
-    starts in a fraction of a second.
+    Args:
+        seconds: from the beginning of the `with` block to its end.
     """
-    stand_in = None
-    spec = importlib.util.find_spec("tensorflow") if "tensorflow" not in sys.modules else None
-    if spec and spec.submodule_search_locations:
-        stand_in = types.ModuleType("tensorflow")
-        stand_in.__path__ = list(spec.submodule_search_locations)
-        sys.modules["tensorflow"] = stand_in
-    try:
-        from tensorflow_serving.apis import predict_pb2
-    finally:
-        if stand_in:
-            del sys.modules["tensorflow"]
-    return predict_pb2
+
+    def __init__(self, seconds: float) -> None:
+        self.over = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def _end(self) -> None:
+        self.over = True
+        if self._socket:
+            with contextlib.suppress(OSError):  # it is closed already
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def opener(self) -> urllib.request.OpenerDirector:
+        """Returns what opens URLs by connections that end with the time."""
+        deadline = self
+
+        class Connection(http.client.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                deadline._socket = self.sock
+                if deadline.over:
+                    raise TimeoutError
+
+        class Handler(urllib.request.HTTPHandler):
+            def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+                return self.do_open(Connection, request)
+
+        return urllib.request.build_opener(Handler)
+
+    def __enter__(self) -> Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
 
 
 def over_rest(address: str, model: str, version: int | None, timeout: float) -> Predict:
-    """Returns what sends image files to a model by REST; `timeout` in seconds."""
+    """Returns what sends image files to a model; an answer may take `timeout` seconds in all."""
     chosen = "" if version is None else f"/versions/{version}"
     url = f"http://{address}/v1/models/{urllib.parse.quote(model, '')}{chosen}:predict"
 
     def predict(images: list[bytes]) -> list[bytes]:
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(url, rest_request(images), headers)
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                body = answer.read()
-        except urllib.error.HTTPError as error:
-            status = STATUSES.get(error.code, f"HTTP {error.code}")
-            raise failure(status, _reason(error)) from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            late = isinstance(reason, TimeoutError)
-            raise failure("DEADLINE_EXCEEDED" if late else "UNAVAILABLE", str(reason)) from None
-        return rest_response(body, len(images))
+        request = urllib.request.Request(url, request_body(images), headers)
+        with Deadline(timeout) as deadline:
+            try:
+                with deadline.opener().open(request, timeout=timeout) as answer:
+                    body = answer.read()
+                status, details = 200, ""
+            except urllib.error.HTTPError as error:
+                status, details = error.code, _details(error)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                reason = error.reason if isinstance(error, urllib.error.URLError) else error
+                status, details = 408 if isinstance(reason, TimeoutError) else 503, str(reason)
+        if deadline.over:
+            status, details = 408, f"{timeout:g} seconds are over"
+        if status != 200:
+            raise failure(status, details)
+        return files_in(body, len(images))
 
     return predict
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
+def _details(error: urllib.error.HTTPError) -> str:
     try:
         with error:
             return str(json.loads(error.read(10_000))["error"])
-    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError):
         return str(error.reason)
-
-
-def over_grpc(address: str, model: str, version: int | None, timeout: float) -> Predict:
-    """Returns what sends image files to a model by gRPC; `timeout` in seconds.
-
-    Raises:
-        ImportError: if gRPC or its messages are not installed.
-    """
-    import grpc
-
-    # Without these an answer ends at 4 MiB, less than a photograph.
-    lengths = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
-    call = grpc.insecure_channel(address, lengths).unary_unary(
-        "/tensorflow.serving.PredictionService/Predict",
-        request_serializer=_messages().PredictRequest.SerializeToString,
-        response_deserializer=_messages().PredictResponse.FromString,
-    )
-
-    def predict(images: list[bytes]) -> list[bytes]:
-        try:
-            response = call(grpc_request(model, version, images), timeout=timeout)
-        except grpc.RpcError as error:
-            raise failure(error.code().name, error.details() or "") from None
-        return grpc_response(response, len(images))
-
-    return predict
 
 
 def send(predict: Predict, images: list[bytes], retries: int, where: str) -> list[bytes]:
@@ -289,6 +251,7 @@ def _clash(jobs: list[tuple[Path, Path]]) -> str | None:
 
 
 def _print(line: str, file: TextIO | None = None) -> None:
+    line = printable(line)
     print(line, file=file, flush=True) if tqdm is None else tqdm.write(line, file)
 
 
@@ -343,11 +306,10 @@ def _parser() -> argparse.ArgumentParser:
     add("inputs", nargs="+", type=Path, help="image files and folders of them")
     add("-o", "--output", type=Path, help=".png file, or folder, to write to")
     add("--server", default="localhost", help="its name or address (localhost)")
-    add("--port", type=int, help="8501 for REST, 8500 for gRPC")
-    add("--protocol", choices=PORTS, default="rest")
+    add("--port", type=int, default=8501, help="of its REST (8501)")
     add("--model", default="x4-feature", help="its name there (x4-feature)")
     add("--version", type=int, help="of the model (newest)")
-    add("--timeout", type=float, default=120.0, help="seconds to wait for an answer (120)")
+    add("--timeout", type=float, default=120.0, help="seconds that an answer may take (120)")
     add("--retries", type=int, default=4, help="further tries where one may help (4)")
     add("--batch", type=int, default=4, help="images in one request (4)")
     return parser
@@ -362,12 +324,8 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(f"argument --{name}: expected {least} to {most}, received {value}")
     if not arguments.server or set(arguments.server) & set("/@? "):
         parser.error(f"argument --server: expected a name, received {arguments.server!r}")
-    where = f"{arguments.server}:{arguments.port or PORTS[arguments.protocol]}"
-    protocol = over_grpc if arguments.protocol == "grpc" else over_rest
-    try:
-        predict = protocol(where, arguments.model, arguments.version, arguments.timeout)
-    except Exception as error:  # a protobuf of the wrong age raises a kind of its own
-        parser.error(f"--protocol grpc: {error}; try: pip install tensorflow-serving-api")
+    where = f"{arguments.server}:{arguments.port}"
+    predict = over_rest(where, arguments.model, arguments.version, arguments.timeout)
     jobs: list[tuple[Path, Path]] = []
     empty = 0
     for given in arguments.inputs:

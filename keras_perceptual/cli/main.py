@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import keras_perceptual
+from keras_perceptual.system import memory
 from keras_perceptual.system.quiet import standard_streams
 
 __all__ = ["COMMANDS", "main", "run"]
@@ -19,6 +21,8 @@ COMMANDS = {
     "evaluate": "judge models on benchmark sets",
     "export": "export a model for servers and phones",
 }
+# Bytes of address space below which libraries crash while they are loaded.
+LEAST = {**dict.fromkeys(COMMANDS, memory.WITH_TENSORFLOW), "infer": 640 * 10**6}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,10 +54,17 @@ def run(command: str, argv: Sequence[str] | None = None, prog: str | None = None
     """
     prog = prog or f"{command}.py"
     standard_streams()
+    if sys.stderr is not None and not faulthandler.is_enabled():
+        # A copy: the descriptor itself points nowhere while libraries are loaded.
+        faulthandler.enable(os.dup(2), all_threads=False)
     try:
+        memory.expect_address_space(LEAST[command])
         return importlib.import_module(f"keras_perceptual.cli.{command}").main(argv, prog)
     except KeyboardInterrupt:
         return 130
+    except MemoryError as error:
+        print(f"{prog}: {str(error) or 'not enough memory'}", file=sys.stderr)
+        return 1
     except OSError as error:  # whoever read our lines has gone, or their disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"{prog}: {error.strerror}", file=sys.stderr)

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from keras_perceptual import zoo
 from keras_perceptual.cli import jobs as batch
 from keras_perceptual.cli.options import STREAM
-from keras_perceptual.errors import one_line
+from keras_perceptual.errors import first_line, one_line
 from keras_perceptual.system.atomic import atomic_path
 
 __all__ = ["Reporter", "models"]
@@ -25,16 +25,25 @@ def models() -> str:
     """Returns the table of the models that ship, and the styles."""
     lines = [f"{'model':20} scale  parameters  {'size':>7}  Set5 PSNR / SSIM / LPIPS"]
     for name in zoo.names():
-        card, scale = zoo.card(name), zoo.descriptor(name).scale
-        size = zoo.file(name).stat().st_size / 1e6
-        numbers = card["numbers"]["Set5"]
-        lines.append(
-            f"{name:20} x{scale:<5} {card['parameters']:>10,}  {size:>4.1f} MB  "
-            f"{numbers['psnr_y']:.2f} / {numbers['ssim_y']:.4f} / {numbers['lpips']:.4f}"
-        )
+        try:
+            lines.append(_model_row(name))
+        except (KeyError, TypeError, ValueError) as error:
+            card = zoo.folder(name) / "card.json"
+            lines.append(f"{card}: expected the numbers of a model: {first_line(error)}")
     if zoo.styles():
         lines += ["", "styles: " + ", ".join(zoo.styles())]
+    lines += zoo.broken()
     return "\n".join(lines)
+
+
+def _model_row(name: str) -> str:
+    card, scale = zoo.card(name), zoo.descriptor(name).scale
+    size = zoo.file(name).stat().st_size / 1e6
+    numbers = card["numbers"]["Set5"]
+    return (
+        f"{name:20} x{scale:<5} {card['parameters']:>10,}  {size:>4.1f} MB  "
+        f"{numbers['psnr_y']:.2f} / {numbers['ssim_y']:.4f} / {numbers['lpips']:.4f}"
+    )
 
 
 class Reporter:

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_perceptual.export import image_files
+from keras_perceptual.export.bands import in_bands, reach_of
 from keras_perceptual.models.matching import AffineMatching, HistogramMatching
 from keras_perceptual.models.normalization import (
     InstanceNormalization,
@@ -131,9 +133,12 @@ def serve_bytes(
 ) -> Callable[[Any], dict[str, Any]]:
     """Returns `image_bytes` string `[N]` -> `sr_bytes` string `[N]`, PNG files.
 
-    Takes PNG, JPEG, WebP, GIF (its first frame) and BMP; sizes in one batch may differ. Gray and
-    opacity come out as they went in. The size is read from the file's header and checked before
-    a pixel is decoded. What cannot be decoded fails with InvalidArgument.
+    Takes what `image_files.decode` does; sizes in one batch may differ. Gray and opacity come out
+    as they went in. The size is read from the file's header and checked before a pixel is decoded.
+    What cannot be decoded fails with InvalidArgument.
+
+    A large picture is enlarged in bands, if its pixels depend on those near them alone: not with
+    `paper` or `grain`, and not by most style generators.
 
     Args:
         generator: from `lr` to `sr`.
@@ -143,26 +148,25 @@ def serve_bytes(
         pixel_limit: largest number of pixels of an input image.
     """
     enlarge = serving_default(generator, histogram_match, grain)
+    reach = None if histogram_match == "paper" or grain else reach_of(generator)
+
+    def enlarge_one(pixels: Any) -> Any:
+        channels = tf.shape(pixels)[-1]
+        sr = enlarge(_colour(pixels)[None])["sr"][0]
+        sr = tf.cond(channels < 3, lambda: _gray(sr), lambda: sr)
+        return tf.cond(
+            channels % 2 == 0,
+            lambda: tf.concat([sr, _resized(pixels[..., -1:], scale)], -1),
+            lambda: sr,
+        )
 
     def serve_one(content: Any) -> Any:
-        height, width = _size(content)
-        fits = tf.debugging.Assert(
-            tf.logical_and(height * width <= pixel_limit, tf.minimum(height, width) > 0),
-            [f"expected an image of 1 to {pixel_limit} pixels, received", width, "x", height],
+        pixels = image_files.decode(content, pixel_limit)
+        pixels = tf.cond(
+            tf.shape(pixels)[-1] % 2 == 0, lambda: _without_hidden(pixels), lambda: pixels
         )
-        with tf.control_dependencies([fits] if fits is not None else []):
-            pixels = _decode(tf.identity(content))
-        colour, alpha = _colour(pixels), _alpha(pixels)
-        channels = tf.shape(pixels)[-1]
-        colour = tf.cond(
-            channels % 2 == 0, lambda: _fill_transparent(colour, alpha), lambda: colour
-        )
-        sr = enlarge(colour[None])["sr"][0]
-        gray = tf.cast(tf.round(tf.reduce_mean(tf.cast(sr, tf.float32), -1, True)), tf.uint8)
-        sr = tf.cond(channels < 3, lambda: gray, lambda: sr)
-        opacity = tf.image.resize(alpha, tf.shape(alpha)[:2] * scale, "bicubic")
-        opacity = tf.cast(tf.round(tf.clip_by_value(opacity, 0.0, 255.0)), tf.uint8)
-        sr = tf.cond(channels % 2 == 0, lambda: tf.concat([sr, opacity], -1), lambda: sr)
+        pixels.set_shape([None, None, None])
+        sr = in_bands(enlarge_one, pixels, scale, reach) if reach else enlarge_one(pixels)
         sr.set_shape([None, None, None])
         return tf.io.encode_png(sr, compression=1)
 
@@ -179,19 +183,6 @@ def serve_bytes(
     return serve
 
 
-def _decode(content: Any) -> Any:
-    """Decodes to uint8 `[H, W, C]`, C 1 to 4: gray, gray and opacity, RGB, RGBA."""
-    webp = tf.strings.substr(_padded(content), 8, 4) == b"WEBP"
-    pixels = tf.cond(
-        webp,
-        # decode_image drops WebP's opacity.
-        lambda: tf.io.decode_webp(content)[0],
-        lambda: tf.io.decode_image(content, channels=0, expand_animations=False),
-    )
-    pixels.set_shape([None, None, None])
-    return pixels
-
-
 def _colour(pixels: Any) -> Any:
     gray = tf.shape(pixels)[-1] < 3
     colour = tf.cond(gray, lambda: tf.repeat(pixels[..., :1], 3, axis=-1), lambda: pixels[..., :3])
@@ -199,8 +190,19 @@ def _colour(pixels: Any) -> Any:
     return colour
 
 
-def _alpha(pixels: Any) -> Any:
-    return pixels[..., -1:]
+def _gray(sr: Any) -> Any:
+    return tf.cast(tf.round(tf.reduce_mean(tf.cast(sr, tf.float32), -1, True)), tf.uint8)
+
+
+def _resized(opacity: Any, scale: int) -> Any:
+    resized = tf.image.resize(opacity, tf.shape(opacity)[:2] * scale, "bicubic")
+    return tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)
+
+
+def _without_hidden(pixels: Any) -> Any:
+    """Gives pixels with opacity, gray or not, the colours that `_fill_transparent` finds."""
+    colour, alpha = _fill_transparent(_colour(pixels), pixels[..., -1:]), pixels[..., -1:]
+    return tf.concat([colour[..., : tf.shape(pixels)[-1] - 1], alpha], -1)
 
 
 def _fill_transparent(colour: Any, alpha: Any) -> Any:
@@ -246,49 +248,3 @@ def _halve(x: Any) -> Any:
 
 def _double(x: Any) -> Any:
     return tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
-
-
-def _size(content: Any) -> tuple[Any, Any]:
-    """Reads (height, width), int64, from the header of an image file.
-
-    Files too short or of other kinds are left to the decoder, whose error says what is wrong.
-    """
-    padded = _padded(content)
-    header = tf.cast(tf.io.decode_raw(tf.strings.substr(padded, 0, 32), tf.uint8), tf.int64)
-
-    def number(first: int, count: int, order: int = 1) -> Any:
-        places = range(count)[::order]
-        return tf.add_n([header[first + i] * 256**place for i, place in enumerate(places)])
-
-    def begins(magic: bytes, at: int = 0) -> Any:
-        return tf.strings.substr(padded, at, len(magic)) == magic
-
-    def jpeg() -> Any:
-        return tf.cast(tf.image.extract_jpeg_shape(content)[:2], tf.int64)
-
-    def webp(kind: bytes) -> Any:
-        return tf.logical_and(begins(b"WEBP", 8), begins(kind, 12))
-
-    half = 2**14  # VP8 and VP8L have 14 bits a side
-    cases = [
-        (begins(b"\x89PNG"), lambda: [number(20, 4, -1), number(16, 4, -1)]),
-        (begins(b"\xff\xd8\xff"), lambda: tf.unstack(jpeg(), 2)),
-        (begins(b"GIF8"), lambda: [number(8, 2), number(6, 2)]),
-        (begins(b"BM"), lambda: [_signed_magnitude(number(22, 4)), number(18, 4)]),
-        (webp(b"VP8X"), lambda: [1 + number(27, 3), 1 + number(24, 3)]),
-        (webp(b"VP8L"), lambda: [1 + number(21, 4) // half % half, 1 + number(21, 4) % half]),
-        (webp(b"VP8 "), lambda: [number(28, 2) % half, number(26, 2) % half]),
-    ]
-    one = tf.constant(1, tf.int64)
-    height, width = tf.case(cases, default=lambda: [one, one])
-    return height, width
-
-
-def _padded(content: Any) -> Any:
-    """A file's bytes, at least 32 of them."""
-    return tf.strings.join([content, b"\0" * 32])
-
-
-def _signed_magnitude(value: Any) -> Any:
-    """A BMP whose rows run downwards has a negative height, in 32 bits."""
-    return tf.where(value >= 2**31, 2**32 - value, value)

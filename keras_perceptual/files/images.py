@@ -14,7 +14,7 @@ from keras_perceptual.errors import ImageError
 from keras_perceptual.files import formats
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.sink import EIGHT_BITS, Sink
-from keras_perceptual.files.source import open_source
+from keras_perceptual.files.source import MOST_PIXELS, open_source
 from keras_perceptual.pixels.rows import cropped
 
 __all__ = [
@@ -47,12 +47,17 @@ class Picture:
         return replace(self, pixels=pixels, alpha=alpha)
 
 
-def read(path: str | os.PathLike, crop: tuple[int, int, int, int] | None = None) -> Picture:
+def read(
+    path: str | os.PathLike,
+    crop: tuple[int, int, int, int] | None = None,
+    most_pixels: int = MOST_PIXELS,
+) -> Picture:
     """Reads an image file, upright by its EXIF orientation; the first frame of several.
 
     Args:
         path: a file in any format of `formats.FORMATS`.
         crop: (x, y, width, height) in pixels of the part to read, by default all.
+        most_pixels: beyond which it is refused by its header.
 
     Returns:
         The picture; 16 bits are divided down to 8.
@@ -60,7 +65,7 @@ def read(path: str | os.PathLike, crop: tuple[int, int, int, int] | None = None)
     Raises:
         ImageError: as for `source.open_source`.
     """
-    with open_source(path) as source:
+    with open_source(path, most_pixels=most_pixels) as source:
         take = cropped(source.take, crop) if crop else source.take
         rows = take(crop[3] if crop else source.height)
         if source.bits == 16:
@@ -109,7 +114,7 @@ def middle(pixels: np.ndarray, side: int) -> np.ndarray:
         side: largest height and width of what is cut out.
     """
     top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
-    return pixels[top : top + side, left : left + side]
+    return pixels[top : top + side, left : left + side].copy()  # a view would keep all of them
 
 
 def _natural(name: str) -> list[str | int]:

@@ -12,10 +12,14 @@ import numpy as np
 
 from keras_perceptual.inference.conversion import Conversion
 from keras_perceptual.inference.request import Choice, Pipeline, Progress, Request, gathered
+from keras_perceptual.system.forks import Undivided
 
 __all__ = ["LARGEST_SCALE", "Converter"]
 
 LARGEST_SCALE = 16
+# An idle network may be forked; libvips waits for its threads for ever once it had some.
+_NETWORK = Undivided("this process was forked while a thread ran a network, which is still locked")
+_FILES = Undivided("this process was forked after files were opened, by libvips", lasting=True)
 
 
 class Converter(ABC):
@@ -61,9 +65,11 @@ class Converter(ABC):
 
         Raises:
             ValueError: if `image` is anything else.
+            EngineError: in a process that was forked while another thread was in here.
         """
         request = Request.of(image, size or self.size(*image.shape[:2]), progress, chosen)
-        return gathered(self._pipeline(request), request)
+        with _NETWORK:
+            return gathered(self._pipeline(request), request)
 
     def convert_file(
         self,
@@ -101,7 +107,8 @@ class Converter(ABC):
         Raises:
             ImageError: if either file cannot be read or written, they are the same, the crop lies
                 outside, or the result is too large for the format.
-            EngineError: if the model cannot run on it.
+            EngineError: if the model cannot run on it, or in a process that was forked after
+                another file.
             ValueError: if a model cannot reach the size.
         """
         conversion = Conversion(
@@ -115,4 +122,5 @@ class Converter(ABC):
             ending,
             self.memory,
         )
-        return conversion.run(source, target, progress)
+        with _FILES, _NETWORK:
+            return conversion.run(source, target, progress)

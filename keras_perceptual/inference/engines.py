@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +9,11 @@ import numpy as np
 
 from keras_perceptual import zoo
 from keras_perceptual.errors import BlendError, EngineError, ZooError, first_line
+from keras_perceptual.inference import saved_models
 from keras_perceptual.inference.blending import Blend, blend_tflite, blend_weights
+from keras_perceptual.inference.checked import checked
+from keras_perceptual.inference.frameworks import load_keras, load_tensorflow
+from keras_perceptual.inference.litert import interpreter, read_tflite
 from keras_perceptual.inference.onnx_engine import OnnxEngine
 from keras_perceptual.system.quiet import quiet_stderr
 
@@ -57,23 +60,17 @@ class LiteRTEngine:
     """
 
     def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
         self.path = path
+        content = read_tflite(path)
         try:
-            content = path.read_bytes()
             if blend:
-                content = blend_tflite(content, blend.path.read_bytes(), blend.share)
+                content = blend_tflite(content, read_tflite(blend.path), blend.share)
             with quiet_stderr():
-                self._interpreter = Interpreter(
-                    model_content=content, num_threads=threads or os.cpu_count() or 1
-                )
+                self._interpreter = interpreter(content, threads)
                 self._upscale = self._interpreter.get_signature_runner("upscale")
                 (self._input,) = self._upscale.get_input_details()
                 (self._output,) = self._upscale.get_output_details()
                 self.run(np.zeros((1, 8, 8, 3), np.float32))
-        except OSError as error:
-            raise EngineError(f"{error.filename}: {error.strerror}") from None
         except BlendError as error:
             raise EngineError(f"{path} and {blend and blend.path}: {error}") from None
         except (ValueError, RuntimeError) as error:
@@ -81,11 +78,9 @@ class LiteRTEngine:
                 f"{path}: expected a LiteRT model with a signature upscale: {first_line(error)}"
             ) from None
 
+    @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
-        try:
-            return self._upscale(**{self._input: lr})[self._output]
-        except (ValueError, RuntimeError) as error:
-            raise EngineError(f"the model cannot run on {lr.shape}: {error}") from None
+        return self._upscale(**{self._input: lr})[self._output]
 
 
 class KerasEngine:
@@ -102,17 +97,7 @@ class KerasEngine:
 
     def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
         self.path = path
-        try:
-            with quiet_stderr():
-                import keras
-
-                import keras_perceptual.models.loading  # noqa: F401  now, while it is quiet
-        except ImportError as error:
-            raise EngineError(
-                f"the engine keras needs the packages of requirements.txt: {error}"
-            ) from None
-        if keras.backend.backend() == "tensorflow":
-            _use_threads(threads)
+        load_keras(threads)
         self.model = _load(path)
         if blend:
             weights = self.model.get_weights(), _load(blend.path).get_weights()
@@ -121,8 +106,9 @@ class KerasEngine:
             except BlendError as error:
                 raise EngineError(f"{path} and {blend.path}: {error}") from None
 
+    @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
-        return np.asarray(self.model.predict_on_batch(lr))
+        return self.model.predict_on_batch(lr)
 
 
 def _load(path: Path) -> Any:
@@ -132,22 +118,6 @@ def _load(path: Path) -> Any:
         return load_file(path)
     except ZooError as error:
         raise EngineError(str(error)) from error
-
-
-def _use_threads(threads: int | None) -> None:
-    """Limits TensorFlow's threads, which it takes before its first operation only."""
-    if not threads:
-        return
-    import tensorflow as tf
-
-    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
-        return
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-    except RuntimeError as error:
-        raise EngineError(
-            f"expected threads before TensorFlow is first used, received {threads} after that"
-        ) from error
 
 
 class SavedModelEngine:
@@ -168,17 +138,11 @@ class SavedModelEngine:
         if blend:
             raise EngineError("the engine saved_model cannot blend models; litert and keras can")
         self.path = path
-        try:
-            with quiet_stderr():
-                import tensorflow as tf
-        except ImportError as error:
-            raise EngineError(
-                f"the engine saved_model needs the packages of requirements.txt: {error}"
-            ) from None
-        _use_threads(threads)
+        tf = load_tensorflow(threads)
         if not (path / "saved_model.pb").is_file():
             path /= str(max(_versions(path), default=0))
         try:
+            saved_models.check(path)
             self.model = tf.saved_model.load(str(path))
             self._upscale = self.model.signatures["upscale"]
         except Exception as error:  # protobuf, the file system and TensorFlow raise their own
@@ -186,6 +150,7 @@ class SavedModelEngine:
                 f"{path}: expected a SavedModel with a signature upscale: {first_line(error)}"
             ) from None
 
+    @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
         return self._upscale(lr=lr)["sr"].numpy()
 

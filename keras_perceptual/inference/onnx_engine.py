@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_perceptual.errors import EngineError, first_line
+from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.blending import Blend
+from keras_perceptual.inference.checked import checked
 from keras_perceptual.inference.onnx_files import onnx_file
 from keras_perceptual.inference.onnx_session import open_session
 
@@ -46,8 +47,6 @@ class OnnxEngine:
         self._input, self._output = inputs[0].name, outputs[0].name
         self.run(np.zeros((1, 8, 8, 3), np.float32))
 
+    @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
-        try:
-            return self._session.run([self._output], {self._input: lr})[0]
-        except Exception as error:  # ONNX Runtime has many kinds
-            raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
+        return self._session.run([self._output], {self._input: lr})[0]

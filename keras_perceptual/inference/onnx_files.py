@@ -7,8 +7,9 @@ import hashlib
 from pathlib import Path
 
 from keras_perceptual import __version__
-from keras_perceptual.errors import BlendError, EngineError, OnnxError, reason
+from keras_perceptual.errors import BlendError, EngineError, OnnxError
 from keras_perceptual.inference.blending import Blend, blend_tflite
+from keras_perceptual.inference.litert import read_tflite
 from keras_perceptual.inference.onnx_translation import to_onnx
 from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.system.cache import cache_folder
@@ -35,13 +36,11 @@ def onnx_file(path: Path, signature: str, blend: Blend | None = None) -> Path | 
             if blend:
                 raise BlendError("expected .tflite files to blend, received .onnx")
             return path
-        content = path.read_bytes()
+        content = read_tflite(path)
         if blend:
-            content = blend_tflite(content, blend.path.read_bytes(), blend.share)
+            content = blend_tflite(content, read_tflite(blend.path), blend.share)
             return to_onnx(content, signature)
         return _kept(content, signature)
-    except OSError as error:
-        raise EngineError(f"{error.filename}: {reason(error)}") from None
     except BlendError as error:
         raise EngineError(f"{path} and {blend and blend.path}: {error}") from None
     except OnnxError as error:

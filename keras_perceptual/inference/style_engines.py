@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from keras_perceptual.inference.engines import (
     model_file,
     open_engine,
 )
+from keras_perceptual.inference.litert import interpreter, read_tflite
 from keras_perceptual.inference.onnx_files import onnx_file
 from keras_perceptual.inference.onnx_session import open_session
 from keras_perceptual.inference.onnx_translation import signatures
@@ -58,11 +58,11 @@ class StyleEngine:
             EngineError: if the model cannot run on it.
         """
         result = self._run(self._paint, lr, style)
-        return np.asarray(result["sr"]), np.asarray(result["statistics"])
+        return result["sr"], result.get("statistics", np.zeros(0, np.float32))
 
     def tile(self, lr: np.ndarray, style: np.ndarray, statistics: np.ndarray) -> np.ndarray:
         """Paints a part of an image whose statistics are known; the rest as for `paint`."""
-        return np.asarray(self._run(self._tile, lr, style, statistics=statistics)["sr"])
+        return self._run(self._tile, lr, style, statistics=statistics)["sr"]
 
     def example(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns noise and an even mixture of the styles, for `paint`."""
@@ -70,11 +70,20 @@ class StyleEngine:
         return noise, np.full((1, self.styles), 1 / self.styles, np.float32)
 
     def _run(self, run: Run, lr: np.ndarray, style: np.ndarray, **more: np.ndarray) -> dict:
+        given = {"lr": lr, **({"style": style} if self.styles > 1 else {}), **more}
         try:
             with self._lock:
-                return run(lr=lr, **({"style": style} if self.styles > 1 else {}), **more)
-        except (ValueError, RuntimeError) as error:
+                result = {n: np.asarray(v, np.float32) for n, v in run(**given).items()}
+            shape = result["sr"].shape
+        except EngineError:
+            raise
+        except Exception as error:  # each runtime raises its own
             raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
+        if shape != lr.shape:
+            raise EngineError(
+                f"{self.path.stem}: expected a style generator, received {shape} from {lr.shape}"
+            )
+        return result
 
 
 def open_style_engine(
@@ -114,25 +123,23 @@ def _local(engine: Engine) -> StyleEngine:
 
 
 def _open_litert(path: Path, threads: int | None) -> StyleEngine | None:
-    from ai_edge_litert.interpreter import Interpreter
-
+    content = read_tflite(path)
     try:
         with quiet_stderr():
-            cores = threads or os.cpu_count() or 1
-            interpreter = Interpreter(model_path=str(path), num_threads=cores)
-            if "paint" not in interpreter.get_signature_list():
+            opened = interpreter(content, threads)
+            if "paint" not in opened.get_signature_list():
                 return None
-            paint, tile = (interpreter.get_signature_runner(name) for name in ("paint", "tile"))
+            paint, tile = (opened.get_signature_runner(name) for name in ("paint", "tile"))
             style = paint.get_input_details().get("style")
-            opened = StyleEngine(path, int(style["shape"][1]) if style else 1, paint, tile)
-            opened.paint(*opened.example())
-    except (ValueError, RuntimeError) as error:
+            engine = StyleEngine(path, int(style["shape"][1]) if style else 1, paint, tile)
+            engine.paint(*engine.example())
+    except (ValueError, RuntimeError, LookupError) as error:
         raise EngineError(f"{path}: expected a LiteRT model: {first_line(error)}") from None
-    return opened
+    return engine
 
 
 def _open_onnx(path: Path, threads: int | None, device: str) -> StyleEngine | None:
-    if path.suffix == ".onnx" or "paint" not in signatures(path.read_bytes()):
+    if path.suffix == ".onnx" or "paint" not in signatures(read_tflite(path)):
         return None
     paint, tile = (
         open_session(onnx_file(path, name), threads, device) for name in ("paint", "tile")

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_perceptual import zoo
-from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
 from keras_perceptual.inference.painting import Painter, Painting
 from keras_perceptual.inference.request import Pipeline, Request
@@ -95,8 +94,6 @@ class Stylizer(Converter):
         self.grain, self.memory = grain, memory
         self._painter = Painter(opened, weights)
         self._pass = Pass(self._painter.measured(opened.example()[0]), self.name, COSTS, LEAST_COST)
-        if self._pass.scale != 1:
-            raise EngineError(f"{self.path}: expected a style generator, found one that enlarges")
 
     def _pipeline(self, request: Request) -> Pipeline:
         return Painting(

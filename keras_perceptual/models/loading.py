@@ -25,9 +25,11 @@ def load_file(path: Path) -> keras.Model:
     """
     try:
         generator = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return describe(generator, read(path))
+    except ZooError:
+        raise
     except Exception as error:  # zipfile, h5py and Keras each raise their own
         raise ZooError(f"{path}: cannot be loaded as a Keras model: {first_line(error)}") from error
-    return describe(generator, read(path))
 
 
 def save_generator(generator: keras.Model, path: Path) -> None:
@@ -105,7 +107,7 @@ def transfer(source: keras.Model, target: keras.Model) -> list[str]:
 
 def _width(generator: keras.Model) -> int:
     """Returns the number of filters of a generator's inner convolutions."""
-    return next(layer.filters for layer in generator.layers if layer.name == "head")
+    return next((layer.filters for layer in generator.layers if layer.name == "head"), 0)
 
 
 def _widened(old: np.ndarray, new: np.ndarray, narrow: int, wide: int) -> np.ndarray:

@@ -5,7 +5,9 @@ from .atomic import folder_above as folder_above
 from .atomic import hidden_folder as hidden_folder
 from .atomic import scratch_file as scratch_file
 from .cache import cache_folder as cache_folder
+from .forks import Undivided as Undivided
 from .memory import available as available
+from .memory import expect_address_space as expect_address_space
 from .memory import resident as resident
 from .processor import fast_int8 as fast_int8
 from .quiet import private_stderr as private_stderr

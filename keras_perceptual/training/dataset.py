@@ -21,7 +21,10 @@ from keras_perceptual.files import images
 from keras_perceptual.pixels.grain import grained
 from keras_perceptual.training.degradations import Damage, lr_of
 
-__all__ = ["Patches", "painting", "split", "with_styles"]
+__all__ = ["MOST_PIXELS", "Patches", "painting", "split", "with_styles"]
+
+# Of a photograph; several are decoded at once, at up to 15 bytes a pixel.
+MOST_PIXELS = 64_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ def painting(path: str | os.PathLike, size: int) -> np.ndarray:
     Raises:
         ImageError: if it cannot be read.
     """
-    image = Image.fromarray(images.read(path).pixels)
+    image = Image.fromarray(images.read(path, most_pixels=MOST_PIXELS).pixels)
     factor = size / math.sqrt(image.width * image.height)
     sides = [max(16, round(side * factor)) for side in image.size]
     return np.asarray(image.resize(sides, Image.Resampling.LANCZOS), np.float32)
@@ -100,7 +103,8 @@ class Patches:
     on from, and at most a few chunks of patches are ever in memory.
 
     Args:
-        paths: photographs, in any format of `formats.FORMATS`.
+        paths: photographs, in any format of `formats.FORMATS`; those of more than `MOST_PIXELS` are
+            left out as broken ones are.
         batch_size: patches a batch.
         patch_size: side of an HR patch in pixels, a multiple of `scale`.
         scale: HR size over LR size.
@@ -211,7 +215,7 @@ class Patches:
         if path in self.broken or path in self.too_small:
             return []
         try:
-            hr = images.read(path).pixels
+            hr = images.read(path, most_pixels=MOST_PIXELS).pixels
         except ImageError as error:
             self._skip(self.broken, path, str(error))
             return []
@@ -258,4 +262,4 @@ class Patches:
             first = path not in skipped
             skipped.add(path)
         if first and why:
-            logger.warning("skipping a broken photograph: %s", why)
+            logger.warning("skipping a photograph: %s", why)

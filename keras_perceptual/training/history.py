@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from keras_perceptual.errors import TrainingError, reason
 from keras_perceptual.evaluation import figures
 from keras_perceptual.system.atomic import atomic_path
 
@@ -21,6 +22,9 @@ class History(keras.callbacks.Callback):
         path: of the CSV; rows beyond the step `keep` are those of a run that was cut off
             before its checkpoint, and are dropped.
         keep: step that the run goes on from.
+
+    Raises:
+        TrainingError: if the CSV is not one of a run.
     """
 
     def __init__(self, path: Path, keep: int = 0) -> None:
@@ -29,11 +33,12 @@ class History(keras.callbacks.Callback):
         self.rows: list[dict] = []
         self.started = time.monotonic()
         if path.exists() and keep:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [
-                    {k: _number(v) for k, v in row.items() if v} for row in csv.DictReader(file)
-                ]
-            self.rows = [row for row in rows if row["step"] <= keep]
+            try:
+                self.rows = [row for row in _read(path) if row["step"] <= keep]
+            except Exception as error:  # a file may hold anything
+                raise TrainingError(
+                    f"{path}: expected the history of a run: {reason(error)}"
+                ) from error
         if self.rows:
             self.started -= self.rows[-1]["seconds"]
 
@@ -55,5 +60,14 @@ class History(keras.callbacks.Callback):
             writer.writerows(self.rows)
 
 
+def _read(path: Path) -> list[dict]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [{k: _number(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    if missing := [number for number, row in enumerate(rows) if not {"step", "seconds"} <= {*row}]:
+        raise ValueError(f"row {missing[0] + 1} lacks its step or its seconds")
+    return rows
+
+
 def _number(text: str) -> float:
-    return int(text) if text.isdecimal() else float(text)
+    number = float(text)
+    return int(number) if number.is_integer() and "." not in text else number

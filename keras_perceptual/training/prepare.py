@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -20,6 +21,7 @@ from keras_perceptual.training.dataset import Patches, painting, split
 from keras_perceptual.training.optimizer import SteadyAdam
 from keras_perceptual.training.recipe import Recipe
 from keras_perceptual.training.trainer import PerceptualTrainer
+from keras_perceptual.zoo.fields import check_fields
 
 __all__ = [
     "Sources",
@@ -53,6 +55,12 @@ class Sources:
     workers: int = 2
     styles: tuple[str, ...] = ()
     samples: str | None = None
+
+    def __post_init__(self) -> None:
+        styles: Any = self.styles
+        if isinstance(styles, list):  # as JSON has it
+            object.__setattr__(self, "styles", tuple(styles))
+        check_fields(self)
 
     @property
     def style_names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from keras_perceptual.training.degradations import Damage
 from keras_perceptual.zoo.descriptor import ModelDescriptor
+from keras_perceptual.zoo.fields import check_fields
 
 __all__ = ["Recipe"]
 
@@ -85,6 +86,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("loss", "damage"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         unknown = set(self.damage) - {f.name for f in dataclasses.fields(Damage)}

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 import keras_perceptual
-from keras_perceptual.errors import TrainingError
+from keras_perceptual.errors import PerceptualError, TrainingError, reason
 from keras_perceptual.losses import vgg
 from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.training.board import Board
@@ -71,16 +71,18 @@ def resume(out: Path, board: Path | None = None) -> dict:
         The last epoch's row of history.csv.
 
     Raises:
-        TrainingError: if `out` holds no run, or its loss network is another one now.
+        TrainingError: if `out` holds no run, one of its files is broken, or its loss network is
+            another one now.
     """
     path = out / "recipe.json"
     try:
         stored = json.loads(path.read_text("utf-8"))
-        recipe, sources = Recipe(**stored["recipe"]), Sources(**stored["sources"])
+        run = _Run(Recipe(**stored["recipe"]), Sources(**stored["sources"]), out)
         loss_network = stored["loss_network"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: expected the recipe of a run: {error}") from None
-    run = _Run(recipe, sources, out)
+    except PerceptualError:
+        raise
+    except Exception as error:  # a file may hold anything
+        raise TrainingError(f"{path}: expected the recipe of a run: {reason(error)}") from error
     run.restore(loss_network)
     return run.fit(board)
 
@@ -136,7 +138,12 @@ class _Run:
                 f"{self.out}: was trained against {loss_network}, received {self._loss_network()}"
             )
         if self.checkpoint.exists():
-            self.trainer.load_weights(self.checkpoint)
+            try:
+                self.trainer.load_weights(self.checkpoint)
+            except Exception as error:  # h5py and Keras each raise their own
+                raise TrainingError(
+                    f"{self.checkpoint}: expected the checkpoint of this run: {reason(error)}"
+                ) from error
 
     def fit(self, board: Path | None) -> dict:
         """Makes the steps that are left, saving each epoch; returns the last row of history.csv."""
@@ -163,7 +170,7 @@ class _Run:
                 )
         if self.patches.too_small:
             logger.warning("%d photographs were too small and skipped", len(self.patches.too_small))
-        return history.rows[-1]
+        return history.rows[-1] if history.rows else {"step": done}
 
     def _validation(self) -> keras.callbacks.Callback:
         recipe, files = self.recipe, (self.out, self.checkpoint)

@@ -19,6 +19,7 @@ from keras_perceptual.losses.perceptual import PerceptualLoss
 from keras_perceptual.pixels.grain import grained
 from keras_perceptual.pixels.resampling import crop_to_multiple, imresize, to_uint8
 from keras_perceptual.training.callbacks import no_number
+from keras_perceptual.training.dataset import MOST_PIXELS
 from keras_perceptual.training.degradations import Damage, lr_of
 
 __all__ = ["StyleValidation", "Validation", "sheet_path"]
@@ -153,7 +154,7 @@ def _middles(paths: list[Path], side: int) -> Iterator[np.ndarray]:
     """Yields the middle of each photograph that can be read, up to `side` pixels a side."""
     for path in paths:
         with contextlib.suppress(ImageError):
-            yield images.middle(images.read(path).pixels, side)
+            yield images.middle(images.read(path, most_pixels=MOST_PIXELS).pixels, side)
 
 
 def _write_samples(path: Path, rows: list[list[tuple[str, np.ndarray]]]) -> None:

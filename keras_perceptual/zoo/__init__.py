@@ -14,11 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from keras_perceptual.errors import ZooError
+from keras_perceptual.errors import ZooError, reason
 from keras_perceptual.zoo.descriptor import ModelDescriptor
 
 __all__ = [
     "ModelDescriptor",
+    "broken",
     "card",
     "checkpoint",
     "default_models",
@@ -39,26 +40,46 @@ _CHECKPOINTS = "keras_perceptual_checkpoints"
 
 
 @cache
-def _cards() -> dict[str, dict[str, Any]]:
-    paths = sorted(_ROOT.glob("*/card.json"))
-    return {path.parent.name: json.loads(path.read_text("utf-8")) for path in paths}
+def _cards() -> dict[str, dict[str, Any] | str]:
+    """Returns what each card says, or what is wrong with it: one does not stop the others."""
+    return {path.parent.name: _read_card(path) for path in sorted(_ROOT.glob("*/card.json"))}
+
+
+def _read_card(path: Path) -> dict[str, Any] | str:
+    try:
+        card = json.loads(path.read_text("utf-8"))
+        if not isinstance(card, dict):
+            raise ValueError(f"received a {type(card).__name__}")
+        if "descriptor" in card:
+            ModelDescriptor(**card["descriptor"])
+        return card
+    except Exception as error:  # a file may hold anything
+        return f"{path}: expected the card of a model: {reason(error)}"
 
 
 @cache
 def _descriptors() -> dict[str, ModelDescriptor]:
     """Returns those of the generators: the loss network has none."""
     cards = _cards().items()
-    return {n: ModelDescriptor(**c["descriptor"]) for n, c in cards if "descriptor" in c}
+    return {
+        n: ModelDescriptor(**c["descriptor"])
+        for n, c in cards
+        if isinstance(c, dict) and "descriptor" in c
+    }
+
+
+def broken() -> list[str]:
+    """Returns what is wrong with cards that cannot be read, a line each."""
+    return [card for card in _cards().values() if isinstance(card, str)]
 
 
 def folder(name: str) -> Path:
     """Returns the folder of a shipped model.
 
     Raises:
-        ZooError: if there is no such model.
+        ZooError: if there is no such model, or its card is broken.
     """
-    if name not in _cards():
-        raise ZooError(f"expected a model of {names()}, received {name!r}")
+    card(name)
     return _ROOT / name
 
 
@@ -71,9 +92,12 @@ def card(name: str) -> dict[str, Any]:
     """Returns what the card of a shipped model says: descriptor, numbers, recipe, and so on.
 
     Raises:
-        ZooError: if there is no such model.
+        ZooError: if there is no such model, or its card is broken.
     """
-    return _cards()[folder(name).name]
+    found = _cards().get(name)
+    if isinstance(found, dict):
+        return found
+    raise ZooError(found or f"expected a model of {names()}, received {name!r}")
 
 
 def descriptor(name: str) -> ModelDescriptor:
@@ -82,7 +106,7 @@ def descriptor(name: str) -> ModelDescriptor:
     Raises:
         ZooError: if there is no such generator.
     """
-    if name not in _descriptors():
+    if "descriptor" not in card(name):
         raise ZooError(f"expected a model of {names()}, received {name!r}")
     return _descriptors()[name]
 
@@ -191,7 +215,7 @@ def default_models(scale: float, restore: bool = False) -> list[str]:
     """
     if scale <= 1:
         return []
-    native = [s for s in range(2, 17) if f"x{s}-feature" in _descriptors()]
+    native = [s for s in range(2, 17) if f"x{s}-feature" in _cards()]
     chains = [*((s,) for s in native), *((native[0], s) for s in native)]
     for chain in chains:
         if scale <= math.prod(chain):

@@ -6,6 +6,9 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from keras_perceptual.zoo.fields import check_fields
 
 __all__ = ["ModelDescriptor", "embed", "read"]
 
@@ -30,7 +33,8 @@ class ModelDescriptor:
         normalization: of a style generator, `instance` or `batch`.
 
     Raises:
-        ValueError: for another task, a scale below 1, or styles of a model that enlarges.
+        ValueError: for a field of another type, another task, a scale below 1, or styles of a model
+            that enlarges.
     """
 
     task: str
@@ -42,7 +46,10 @@ class ModelDescriptor:
     normalization: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "styles", tuple(self.styles))
+        styles: Any = self.styles
+        if isinstance(styles, list):  # as JSON has it
+            object.__setattr__(self, "styles", tuple(styles))
+        check_fields(self)
         if self.task not in TASKS:
             raise ValueError(f"expected a task of {', '.join(TASKS)}, received {self.task!r}")
         if self.scale < 1 or (self.task == "style") != (self.scale == 1):
@@ -90,5 +97,5 @@ def read(path: Path) -> ModelDescriptor | None:
                     return None
                 text = archive.read(_NAME).decode()
         return ModelDescriptor(**json.loads(text))
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+    except Exception:  # what is no such file may be anything, and so may what it raises
         return None

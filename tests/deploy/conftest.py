@@ -1,4 +1,4 @@
-"""Servers for the client, photographs, and the client run on them."""
+"""A server for the client, photographs, and the client run on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.deploy.program import client
-from tests.deploy.stand_in import PROTOCOLS, Doubler, Serving, serve_grpc, serve_rest
+from tests.deploy.stand_in import Doubler, Serving, serve_rest
 
 
 @pytest.fixture(scope="session")
@@ -25,28 +25,25 @@ def signature(tmp_path_factory):
     return function
 
 
-@pytest.fixture(params=PROTOCOLS)
+@pytest.fixture
 def server(request, signature):
     """Returns a running server with `flags` for the client, and its `serving` to be tampered with.
 
-    An indirect parameter (protocol, bytes) limits the size of requests.
+    An indirect parameter limits the bytes of requests.
     """
-    protocol, limit = request.param if isinstance(request.param, tuple) else (request.param, None)
     serving = Serving(signature)
-    serving.limit = limit or min(serving.limit, 2**31 - 1)
-    port, stop = (serve_rest if protocol == "rest" else serve_grpc)(serving)
-    flags = ["--server", "127.0.0.1", "--port", port, "--protocol", protocol]
-    yield SimpleNamespace(serving=serving, port=port, protocol=protocol, flags=flags)
+    serving.limit = getattr(request, "param", serving.limit)
+    port, stop = serve_rest(serving)
+    flags = ["--server", "127.0.0.1", "--port", port]
+    yield SimpleNamespace(serving=serving, port=port, flags=flags)
     stop()
 
 
 @pytest.fixture
 def folder(tmp_path, rng):
-    for name, size in (("a.png", (5, 7)), ("b.jpg", (16, 8)), ("c.webp", (9, 9))):
+    for name, size in (("a.png", (5, 7)), ("b.jpg", (16, 8)), ("c.bmp", (9, 9))):
         pixels = rng.integers(0, 256, (*size, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / name)
-    (tmp_path / "c.webp").rename(tmp_path / "c.gif")
-    Image.open(tmp_path / "c.gif").convert("P").save(tmp_path / "c.gif", "GIF")
     return tmp_path
 
 

@@ -1,4 +1,4 @@
-"""Stand-ins for TF Serving, by REST and by gRPC: its statuses, JSON and messages."""
+"""A stand-in for TF Serving: its statuses, JSON and messages."""
 
 from __future__ import annotations
 
@@ -8,15 +8,9 @@ import json
 import re
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import pytest
 import tensorflow as tf
-
-HTTP = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "RESOURCE_EXHAUSTED": 429}
-NEEDS_GRPC = "tensorflow-serving-api is not installed"
-PROTOCOLS = ("rest", "grpc")
 
 
 class Doubler(tf.Module):
@@ -39,25 +33,25 @@ class Serving:
     def __init__(self, signature) -> None:
         self.signature = signature
         self.batches: list[int] = []
-        self.refusals: list[str] = []  # statuses of the next answers
+        self.refusals: list[int] = []  # statuses of the next answers
         self.delay = 0.0  # seconds
         self.limit = 2**31  # bytes of a request
 
     def answer(self, model, version, signature, images):
-        """Returns ("OK", PNG files) or a gRPC status and a message."""
+        """Returns (200, PNG files), or another status and a message."""
         self.batches.append(len(images))
         time.sleep(self.delay)
         if self.refusals:
             return self.refusals.pop(0), "The batch scheduling queue is full"
         if model != "x4-feature" or version not in (None, 1):
             servable = f"Latest({model})" if version is None else f"Specific({model}, {version})"
-            return "NOT_FOUND", f"Servable not found for request: {servable}"
+            return 404, f"Servable not found for request: {servable}"
         if signature != "serve_bytes":
-            return "INVALID_ARGUMENT", f'Serving signature key "{signature}" not found.'
+            return 400, f'Serving signature key "{signature}" not found.'
         try:
-            return "OK", self.signature(image_bytes=tf.constant(images))["sr_bytes"].numpy()
+            return 200, self.signature(image_bytes=tf.constant(images))["sr_bytes"].numpy()
         except tf.errors.InvalidArgumentError as error:
-            return "INVALID_ARGUMENT", error.message
+            return 400, error.message
 
 
 class RestHandler(BaseHTTPRequestHandler):
@@ -82,11 +76,11 @@ class RestHandler(BaseHTTPRequestHandler):
             request["signature_name"],
             [base64.b64decode(row, validate=True) for row in rows],
         )
-        if status == "OK":
+        if status == 200:
             rows = [{"b64": base64.b64encode(file).decode()} for file in result]
             self._send(200, {"predictions": rows})
         else:
-            self._send(HTTP[status], {"error": result})
+            self._send(status, {"error": result})
 
     def _send(self, status, answer):
         body = json.dumps(answer, indent=4).encode()
@@ -111,31 +105,3 @@ def serve_rest(serving):
         server.server_close()
 
     return server.server_address[1], stop
-
-
-def serve_grpc(serving):
-    grpc = pytest.importorskip("grpc", reason=NEEDS_GRPC)
-    pytest.importorskip("tensorflow_serving", reason=NEEDS_GRPC)
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-    class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-        def Predict(self, request, context):  # noqa: N802
-            spec = request.model_spec
-            status, result = serving.answer(
-                spec.name,
-                spec.version.value if spec.HasField("version") else None,
-                spec.signature_name,
-                list(tf.make_ndarray(request.inputs["image_bytes"])),
-            )
-            if status != "OK":
-                context.abort(grpc.StatusCode[status], result)
-            response = predict_pb2.PredictResponse(model_spec=spec)
-            response.outputs["sr_bytes"].CopyFrom(tf.make_tensor_proto(result, tf.string))
-            return response
-
-    options = [("grpc.max_receive_message_length", serving.limit), ("grpc.so_reuseport", 0)]
-    server = grpc.server(ThreadPoolExecutor(4), options=options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Servicer(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    return port, lambda: server.stop(0).wait(10)

@@ -20,11 +20,10 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.deploy.program import DEPLOY, client
-from tests.deploy.stand_in import NEEDS_GRPC
 
 
 def test_models_config():
-    pytest.importorskip("tensorflow_serving", reason=NEEDS_GRPC)
+    pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api is not installed")
     from tensorflow_serving.config import model_server_config_pb2
 
     config = model_server_config_pb2.ModelServerConfig()
@@ -54,7 +53,6 @@ def test_batching_config():
     assert defaults.batch <= parameters.max_batch_size.value
 
 
-@pytest.mark.parametrize("server", ["rest"], indirect=True)
 def test_healthcheck(server):
     compose = (DEPLOY / "docker-compose.yml").read_text()
     check = json.loads(re.search(r"test: (\[.*\])", compose)[1])
@@ -67,7 +65,6 @@ def test_healthcheck(server):
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-@pytest.mark.parametrize("server", ["rest"], indirect=True)
 def test_curl_as_documented(server, folder):
     documented = (ROOT / "docs" / "serving.md").read_text()
     block = re.search(r"<!-- serve_bytes -->\n```sh\n(.*?)```", documented, re.DOTALL)[1]

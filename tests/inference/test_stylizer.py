@@ -168,7 +168,7 @@ def test_what_is_wrong_is_said(models):
         Stylizer(models / "1.tflite", grain=-1)
     with pytest.raises(ValueError, match="positive weights"):
         Stylizer({str(models / "1.tflite"): 0.0})
-    with pytest.raises(EngineError, match="found one that enlarges"):
+    with pytest.raises(EngineError, match="expected a style generator"):
         Stylizer(folder("x2-pixel") / "model.tflite")
     with pytest.raises(EngineError, match="no such model file"):
         Stylizer(models / "none.tflite")

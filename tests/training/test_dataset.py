@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import itertools
 import logging
+import tracemalloc
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from keras_perceptual.errors import DataError
+from keras_perceptual.errors import DataError, ImageError
 from keras_perceptual.files import images
 from keras_perceptual.pixels.resampling import degrade
 from keras_perceptual.training.dataset import Patches, painting, split, with_styles
@@ -132,6 +134,29 @@ def test_nothing_to_train_on(tmp_path):
     images.write(tmp_path / "b.png", images.Picture(np.zeros((9, 9, 3), np.uint8)))
     with pytest.raises(DataError, match="1 broken, 1 too small"):
         _take(_patches(tmp_path), 1)
+
+
+def test_a_photograph_above_the_limit_is_refused_by_its_header(folder, caplog):
+    """A bomb: 10 kB that are 72 million pixels."""
+    Image.new("1", (9000, 8000)).save(folder / "bomb.png")
+    assert (folder / "bomb.png").stat().st_size < 20_000
+    patches = _patches(folder, workers=1)
+    tracemalloc.start()
+    _take(patches, 30)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert {path.name for path in patches.broken} == {"bomb.png"}
+    (record,) = caplog.records
+    assert "expected at most 64 megapixels, received 9000x8000" in record.getMessage()
+    assert peak < 30e6
+    with pytest.raises(ImageError, match="expected at most 64 megapixels"):
+        painting(folder / "bomb.png", 64)
+
+
+def test_patches_keep_no_photograph_alive(folder):
+    for lr, hr in _patches(folder)._photograph(0):
+        assert lr.base is None
+        assert hr.base is None
 
 
 def test_one_good_file_among_many_broken_is_found(tmp_path):

@@ -67,7 +67,7 @@ def choose(height: int, width: int, area: float, around: int) -> Tile:
 def spans(length: int, size: int, around: int) -> list[Span]:
     """Cuts a side of an image into tiles.
 
-    All see equally many pixels: an engine takes up to half longer for another size than before.
+    All see equally many pixels: an engine takes longer for another size than the one before.
 
     Args:
         length: of the side, in LR pixels.

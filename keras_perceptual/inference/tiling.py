@@ -13,6 +13,7 @@ from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.cores import Cores
 from keras_perceptual.inference.engines import Engine
 from keras_perceptual.inference.grid import (
+    ALIGNED,
     MARGIN,
     Span,
     Tile,
@@ -94,14 +95,16 @@ class Pass:
 
     @property
     def reach(self) -> int:
-        """LR pixels to each side that an output pixel sees, measured, and two more or a few.
+        """LR pixels to each side that an output pixel sees, measured, up to a multiple of 4.
 
         Raises:
             EngineError: if it sees too far for tiles to be alike.
         """
         if self._reach is None:
-            seen = self._seen(PROBE) or self._seen(3 * PROBE)
-            self._reach = seen and aligned(seen)
+            seen = self._seen(PROBE)
+            if seen is None:
+                seen = self._seen(3 * PROBE)
+            self._reach = None if seen is None else aligned(seen)
         if self._reach is None:
             raise EngineError(
                 f"{self.name}: sees the whole image at once, which cannot be cut into tiles for "
@@ -110,17 +113,18 @@ class Pass:
         return self._reach
 
     def _seen(self, side: int) -> int | None:
-        """Returns how far a change in the middle of an image of a side is seen, and two more."""
+        """Returns how far a change in the middle of an image of a side is seen."""
         lr = np.random.default_rng(0).uniform(0, 255, (1, side, side, 3)).astype(np.float32)
-        half = side // 64  # more of a larger image, so that the change is seen
-        middle = slice(side // 2 - half, side // 2 + half + 1)
-        lr[:, middle, middle] = 0
+        # Pixels at every place that strides tell apart; more in a larger image, to be seen there.
+        start = aligned(side // 2)
+        stop = start + ALIGNED * (side // PROBE)
+        lr[:, start:stop, start:stop] = 0
         other = lr.copy()
-        other[:, middle, middle] = 255
+        other[:, start:stop, start:stop] = 255
         changed = np.abs(self._run(lr) - self._run(other)).max(axis=-1) > 1e-3
-        seen_from = np.argwhere(changed) // self.scale - side // 2
-        far = int(np.abs(seen_from).max(initial=half))
-        return far - half + 2 if far < side // 2 - 2 else None
+        seen = np.argwhere(changed) // self.scale
+        first, last = int(seen.min(initial=start)), int(seen.max(initial=stop - 1))
+        return max(start - first, last - stop + 1) if first and last < side - 1 else None
 
     def _run(self, lr: np.ndarray) -> np.ndarray:
         if self._cores and self._cores.take(lr[..., 0].size):

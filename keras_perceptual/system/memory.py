@@ -11,6 +11,7 @@ __all__ = ["WITH_TENSORFLOW", "available", "expect_address_space", "resident"]
 
 WITH_TENSORFLOW = 25 * 10**8  # bytes of address space that loading it takes, and some more
 _PROCESS = Path("/proc/self")
+_UNLIMITED = 2**60  # bytes, and more: what the first version says where there is no limit
 # In each version of control groups: what a group may hold, what it holds, and how memory.stat
 # begins its lines on files, which give way.
 _NAMES = {
@@ -93,9 +94,11 @@ def _left_below(mount: Path, group: PurePosixPath, names: tuple[str, str, str]) 
     most, held, begin = names
     for folder in (mount / group, *(mount / above for above in group.parents)):
         try:
+            limit = int((folder / most).read_text())
+            if limit > _UNLIMITED:
+                continue
             stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
             files = sum(int(stat[f"{begin}{kind}active_file"]) for kind in ("", "in"))
-            limit = int((folder / most).read_text())
             yield limit - int((folder / held).read_text()) + files
         except (OSError, ValueError, KeyError):  # not there, or "max"
             continue

@@ -98,12 +98,17 @@ def test_a_mix_of_engines_may_be_int8(lr):
 
 
 def test_a_model_without_8_bits_is_as_ever(lr):
-    assert _file(Upscaler("x4-photo")) == "model.tflite"
+    assert _file(Upscaler("x8-feature")) == "model.tflite"
+    results = [Upscaler(scale=8, precision=each).upscale(lr) for each in ("auto", "float32")]
+    assert np.array_equal(*results)
+    with pytest.raises(EngineError, match="x8-feature: has no 8-bit file"):
+        Upscaler("x8-feature", precision="int8")
+
+
+def test_what_restores_is_int8_too(lr):
     damaged = compressed(lr, 30)
-    restored = [Upscaler(precision=each).upscale(damaged) for each in ("auto", "float32")]
-    assert np.array_equal(*restored)
-    with pytest.raises(EngineError, match="x4-photo: has no 8-bit file"):
-        Upscaler("x4-photo", precision="int8")
+    eight, usual = (Upscaler(precision=each).upscale(damaged) for each in ("auto", "float32"))
+    assert 0 < np.abs(eight.astype(int) - usual).max() < 16
 
 
 def test_a_path_is_used_as_it_is(shipped):
@@ -121,9 +126,10 @@ def test_another_precision_is_refused():
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 255])
-def test_flat_colours_are_exact(value):
+@pytest.mark.parametrize("model", [None, "x4-feature"])
+def test_flat_colours_are_exact(model, value):
     image = np.full((24, 30, 3), value, np.uint8)
-    assert (Upscaler().upscale(image) == value).all()
+    assert (Upscaler(model).upscale(image) == value).all()
 
 
 def test_tiles_are_as_the_whole(photographs):

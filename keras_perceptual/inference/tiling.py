@@ -200,15 +200,21 @@ class Pass:
         image = self._cores.image() if self._cores else nullcontext()
         strip = Strip(width * self.scale, 3 + alpha, dtype, int(0.15 * budget))
         runs = self._run_tiles(take, height, width, bands, columns, alpha)
-        with image, closing(ahead(runs)) as tiles:
+        done = 0.0
+
+        def report() -> None:
+            if progress:
+                progress(done)
+
+        with image, closing(ahead(runs, report)) as tiles:
             for down in bands:
                 strip.begin((down.stop - down.start) * self.scale)
                 for across in columns:
                     window, sr = next(tiles)
                     strip.put(across.start * self.scale, self._cut(window, sr, down, across, dtype))
-                    if progress:
-                        done = down.start * width + (down.stop - down.start) * across.stop
-                        progress(done / (height * width))
+                    pixels = down.start * width + (down.stop - down.start) * across.stop
+                    done = pixels / (height * width)
+                    report()
                 yield from strip.rows()
 
     def _run_tiles(

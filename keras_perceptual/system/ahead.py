@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 __all__ = ["ahead"]
 
+WAIT = 0.3  # seconds between two calls of `alive`
+
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T]) -> Generator[T, None, None]:
+def ahead(items: Iterable[T], alive: Callable[[], None] | None = None) -> Generator[T, None, None]:
     """Yields items, while a thread makes the next one.
 
     At any time there are two at most: the one that was yielded and the one after it. Closing the
-    iterator waits until the thread has ended.
+    iterator does not wait for an item that is being made; the thread ends after that.
 
     Args:
         items: are made in the thread, and closed there if they can be.
+        alive: called again and again while an item is waited for; what it raises ends that.
 
     Yields:
         Each of them; what making one raises is raised here in its place.
@@ -43,11 +46,15 @@ def ahead(items: Iterable[T]) -> Generator[T, None, None]:
             if close := getattr(iterator, "close", None):
                 close()
 
-    thread = threading.Thread(target=make, name="ahead", daemon=True)
-    thread.start()
+    threading.Thread(target=make, name="ahead", daemon=True).start()
     try:
         while True:
-            there, item = made.get()
+            try:
+                there, item = made.get(timeout=WAIT if alive else None)
+            except queue.Empty:
+                if alive:
+                    alive()
+                continue
             if isinstance(item, BaseException) and not there:
                 raise item
             if not there:
@@ -58,4 +65,3 @@ def ahead(items: Iterable[T]) -> Generator[T, None, None]:
     finally:
         stop.set()
         wanted.release()
-        thread.join()

@@ -48,17 +48,36 @@ def test_raises_what_making_an_item_raised():
 
 
 def test_closing_ends_the_thread_and_closes_the_items():
-    closed = []
+    closed = threading.Event()
 
     def items():
         try:
             while True:
                 yield threading.current_thread()
         finally:
-            closed.append(True)
+            closed.set()
 
     each = ahead(items())
     thread = next(each)
     each.close()
-    assert closed == [True]
+    thread.join(30)
     assert not thread.is_alive()
+    assert closed.is_set()
+
+
+def test_what_waits_may_be_ended():
+    ended = threading.Event()
+
+    def items():
+        yield 1
+        ended.wait(30)
+        yield 2
+
+    def alive():
+        raise KeyError("enough")
+
+    each = ahead(items(), alive)
+    assert next(each) == 1
+    with pytest.raises(KeyError, match="enough"):
+        next(each)
+    ended.set()

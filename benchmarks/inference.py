@@ -29,6 +29,7 @@ from keras_perceptual.errors import OnnxError
 from keras_perceptual.files import images
 from keras_perceptual.inference.engines import open_engine
 from keras_perceptual.inference.onnx_translation import to_onnx
+from keras_perceptual.system.processor import fast_int8
 from processes import alone
 
 PHOTOGRAPH = ROOT / "data" / "samples" / "HR" / "chelsea.png"
@@ -70,14 +71,14 @@ def process(*arguments: str | Path) -> Cost:
     return Cost(time.perf_counter() - began, processor, usage.ru_maxrss * unit / 1e6)
 
 
-def infer(*arguments: str | Path) -> Cost:
-    """Runs infer.py."""
-    return process(ROOT / "infer.py", *arguments)
+def infer(*arguments: str | Path, root: Path = ROOT) -> Cost:
+    """Runs infer.py, of another checkout if one is given."""
+    return process(root / "infer.py", *arguments)
 
 
 def bare(model: str, paths: list[Path]) -> Cost:
     """Returns what the engine alone takes for pictures, once it is warm."""
-    engine = open_engine(zoo.folder(model))
+    engine = open_engine((zoo.quantized(model) if fast_int8() else None) or zoo.folder(model))
     parts = []
     for path in paths:
         pixels = images.read(path).pixels.astype(np.float32)
@@ -141,6 +142,9 @@ def main() -> None:
         help="a network of others to compare with, an .onnx file, or ncnn's .param file with its "
         ".bin file beside it, that takes planes in 0..1",
     )
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="another one, whose infer.py takes turns"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="0 shows memory only (%(default)s)")
     parser.add_argument("--side", type=int, default=2000, help="of the large photograph, pixels")
     parser.add_argument("--small", type=int, default=200, help="number of small photographs")
@@ -174,27 +178,26 @@ def _speed(arguments: argparse.Namespace, folder: Path) -> None:
         "bare engine, processor s | of its work | peak MB |"
     )
     print("| --- |" + " ---: |" * 7)
-    compare(
-        f"{side}x{side} JPEG",
-        rounds,
-        lambda: infer(large, "-o", out, *flags),
-        model,
-        [large],
-    )
-    compare(
-        f"{len(small)} PNG files of about 160x150",
-        rounds,
-        lambda: infer(folder / "small", "-o", folder / "out", *flags),
-        model,
-        small,
-    )
-    compare(
-        "one 16x16 PNG: start to first pixel",
-        rounds,
-        lambda: infer(tiny, "-o", folder / "tiny_out.png", *flags),
-        model,
-        [tiny],
-    )
+    works: dict[str, tuple[tuple[str | Path, ...], list[Path]]] = {
+        f"{side}x{side} JPEG": ((large, "-o", out), [large]),
+        f"{len(small)} PNG files of about 160x150": (
+            (folder / "small", "-o", folder / "out"),
+            small,
+        ),
+        "one 16x16 PNG: start to first pixel": ((tiny, "-o", folder / "tiny_out.png"), [tiny]),
+    }
+    for name, (given, paths) in works.items():
+        compare(name, rounds, partial(infer, *given, *flags), model, paths)
+    if arguments.against:
+        print(f"\n| | here, s | {arguments.against.name}, s | times as fast |")
+        print("| --- |" + " ---: |" * 3)
+        for name, (given, _) in works.items():
+            turns = [
+                [infer(*given, *flags, root=root).seconds for root in (ROOT, arguments.against)]
+                for _ in range(rounds)
+            ]
+            here, there = map(min, zip(*turns, strict=True))
+            print(f"| {name} | {here:.2f} | {there:.2f} | {there / here:.2f} |", flush=True)
     print(f"\n{side}x{side} JPEG, x{zoo.descriptor(model).scale}, whole processes:\n")
     contenders = others(model, large, folder, arguments.network)
     print("| | s | processor s | peak MB |\n| --- | ---: | ---: | ---: |")

@@ -247,8 +247,8 @@ def test_bands_are_the_whole_picture(monkeypatch, rng, size, channels):
     pixels = rng.integers(0, 256, (*size, channels), np.uint8)
     png = tf.constant([tf.io.encode_png(pixels).numpy()])
     whole = signatures.serve_bytes(generator, 3)(png)["sr_bytes"]
-    assert bands.reach_of(generator) == 8
-    monkeypatch.setattr(bands, "AREA", 100)  # bands of 32
+    assert bands.reach_of(generator) == 4
+    monkeypatch.setattr(bands, "AREA", 100)  # bands of 16
     parts = signatures.serve_bytes(generator, 3)(png)["sr_bytes"]
     assert whole.numpy()[0] == parts.numpy()[0]
 

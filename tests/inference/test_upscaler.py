@@ -98,7 +98,8 @@ def test_scales_between_are_reductions(photograph):
         upscaler = Upscaler("x4-feature", scale=scale, histogram_match="none")
         sr = upscaler.upscale(photograph).astype(int)
         assert sr.shape == (*size, 3)
-        assert np.abs(sr - imresize(native.astype(np.float32), size=size)).max() <= 1.5
+        reduced = imresize(native.astype(np.float32), size=size).clip(0, 255)
+        assert np.abs(sr - reduced).max() <= 1.5
     assert np.array_equal(Upscaler("x4-feature", scale=1).upscale(photograph), photograph)
 
 

@@ -84,7 +84,7 @@ def test_models_without_one_are_made_out():
 def test_a_file_of_before_there_were_any_loads(tmp_path):
     """What was saved when the layers' modules had other names, without its descriptor."""
     with (
-        zipfile.ZipFile(zoo.checkpoint("x4-feature")) as new,
+        zipfile.ZipFile(zoo.checkpoint("x4-pixel")) as new,
         zipfile.ZipFile(tmp_path / "old.keras", "w") as old,
     ):
         assert b"keras_perceptual.layers" in new.read("config.json")
@@ -93,7 +93,7 @@ def test_a_file_of_before_there_were_any_loads(tmp_path):
     loaded = load_generator(str(tmp_path / "old.keras"))
     assert loaded.descriptor == ModelDescriptor("upscale", 4)
     lr = np.full((1, 8, 8, 3), 99, np.float32)
-    assert np.array_equal(loaded(lr), load_generator("x4-feature")(lr))
+    assert np.array_equal(loaded(lr), load_generator("x4-pixel")(lr))
 
 
 def test_one_style_of_several_keeps_its_name():

@@ -153,8 +153,8 @@ class Upscaler(Converter):
             load = partial(self._load, model, other, share, int8)
             name, engine = load(self._threads)
             reach = FLAT_RESTORED if share or model.endswith("-photo") else FLAT
-            if self._model is not None and not engine.path.stem.endswith("-int8"):
-                reach = 0  # what somebody names is used as it is, but its 8 bits must not show
+            if self._model is not None:  # used as it is, but its 8 bits must not show
+                reach = FLAT if engine.path.stem.endswith("-int8") else 0
             opened = Pass(engine, name, flat=reach)
             cores = None
             if engine_name(engine.path, self._engine, self._device) == "litert":

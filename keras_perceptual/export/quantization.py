@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from keras_perceptual.errors import ExportError
 from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
+from keras_perceptual.system.processor import cores
 from keras_perceptual.system.quiet import quiet_stderr
 
 __all__ = ["BLOCKS", "patches", "quantized"]
@@ -154,7 +154,7 @@ def _ranges(
             # One at a time: the package averages the extremes of several.
             found = work.calibrate(
                 {"upscale": [{"lr": lr}]},
-                num_threads=os.cpu_count() or 1,
+                num_threads=cores(),
                 mode=CalibrationMode.CALIBRATION_PROFILER_BASED,
             )
             for name, each in found.items():

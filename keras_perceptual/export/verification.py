@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_perceptual.inference.litert import interpreter
 from keras_perceptual.pixels.affine import IDENTITY, measured
 from keras_perceptual.pixels.grain import grained
 from keras_perceptual.pixels.histograms import histogram, look_up, matching_table
@@ -51,12 +51,10 @@ class Agreement:
 
 def open_tflite(content: bytes) -> Signatures:
     """Opens a .tflite file's bytes."""
-    from ai_edge_litert.interpreter import Interpreter
-
     with quiet_stderr():
-        interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
-        interpreter.allocate_tensors()
-    runners = [interpreter.get_signature_runner(n) for n in ("serving_default", "upscale")]
+        opened = interpreter(content, threads=None)
+        opened.allocate_tensors()
+    runners = [opened.get_signature_runner(n) for n in ("serving_default", "upscale")]
     return Signatures(*(lambda lr, run=run: run(lr=lr)["sr"] for run in runners))
 
 

@@ -242,11 +242,8 @@ def _about(given: Given, image: pyvips.Image) -> tuple[int, Metadata, int]:
 
     header = given.header
     profile = None if image.interpretation == "cmyk" else field("icc-profile-data")
-    if header.frames:
-        about = clean(header.directory, profile, header.xmp, header.dpi)
-        return header.frames, about, orientation(header.directory, header.xmp)
-    frames = field("n-pages") or 1
-    if given.directory is not None:
+    frames = header.frames or field("n-pages") or 1
+    if header.frames or given.directory is not None:
         about = clean(header.directory, profile, header.xmp, header.dpi)
         return frames, about, orientation(header.directory, header.xmp)
     directory, xmp = None, field("xmp-data")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from keras_perceptual import zoo
 from keras_perceptual.errors import EngineError, reason
 from keras_perceptual.inference.flatbuffers import check
 from keras_perceptual.inference.trial import run_apart
+from keras_perceptual.system.processor import cores
 
 __all__ = ["interpreter", "read_tflite"]
 
@@ -50,4 +50,4 @@ def interpreter(content: bytes, threads: int | None) -> Any:
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    return Interpreter(model_content=content, num_threads=threads or os.cpu_count() or 1)
+    return Interpreter(model_content=content, num_threads=cores(threads))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_perceptual.errors import OnnxError, first_line
+from keras_perceptual.system.processor import cores
 from keras_perceptual.system.quiet import quiet_stderr
 
 __all__ = ["open_session"]
@@ -68,7 +69,7 @@ def open_session(model: Path | bytes, threads: int | None = None, device: str = 
 
 def _session(onnxruntime: Any, model: Path | bytes, threads: int | None, provider: str) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.intra_op_num_threads = cores(threads)
     # Waiting threads leave the cores to those that decode and encode.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what goes wrong is raised

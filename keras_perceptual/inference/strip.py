@@ -26,18 +26,15 @@ class Strip:
         self, width: int, channels: int, dtype: type[np.unsignedinteger], most: int
     ) -> None:
         self._width, self._channels, self._dtype, self._most = width, channels, dtype, most
-        self._height = 0
+        self._row = width * channels * np.dtype(dtype).itemsize
 
     def begin(self, height: int) -> None:
         """Forgets all and awaits the tiles of the next rows."""
-        shape = (height, self._width, self._channels)
-        self._row = self._width * self._channels * np.dtype(self._dtype).itemsize
         self._file = None
         if height * self._row <= self._most:
-            self._rows = np.empty(shape, self._dtype)
+            self._rows = np.empty((height, self._width, self._channels), self._dtype)
         else:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed once it is read
-        self._height = height
 
     def put(self, left: int, tile: np.ndarray) -> None:
         """Puts a tile of all rows in its place.

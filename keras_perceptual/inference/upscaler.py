@@ -23,7 +23,7 @@ from keras_perceptual.inference.request import Choice, Pipeline, Request
 from keras_perceptual.inference.restoration import restoration
 from keras_perceptual.inference.tiling import Pass, default_budget
 from keras_perceptual.pixels.histograms import check_match
-from keras_perceptual.system.processor import fast_int8
+from keras_perceptual.system.processor import cores, fast_int8
 from keras_perceptual.zoo.descriptor import ModelDescriptor, read
 
 __all__ = ["PRECISIONS", "Upscaler"]
@@ -156,11 +156,10 @@ class Upscaler(Converter):
             if self._model is not None:  # used as it is, but its 8 bits must not show
                 reach = FLAT if engine.path.stem.endswith("-int8") else 0
             opened = Pass(engine, name, flat=reach)
-            cores = None
+            side_by_side = None
             if engine_name(engine.path, self._engine, self._device) == "litert":
-                count = self._threads or os.cpu_count() or 1
-                cores = Cores(lambda: self._matched(load(1)[1]), count)
-            opened = opened.with_engine(self._matched(engine), cores)
+                side_by_side = Cores(lambda: self._matched(load(1)[1]), cores(self._threads))
+            opened = opened.with_engine(self._matched(engine), side_by_side)
             return self._opened.setdefault(key, opened)
 
     def _matched(self, engine: Engine) -> Engine:

@@ -9,6 +9,7 @@ from .forks import Undivided as Undivided
 from .memory import available as available
 from .memory import expect_address_space as expect_address_space
 from .memory import resident as resident
+from .processor import cores as cores
 from .processor import fast_int8 as fast_int8
 from .quiet import private_stderr as private_stderr
 from .quiet import quiet_stderr as quiet_stderr

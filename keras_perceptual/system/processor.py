@@ -1,20 +1,26 @@
-"""What the processor computes fast."""
+"""What the processor computes fast, and with how many cores."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
-__all__ = ["fast_int8"]
+__all__ = ["cores", "fast_int8"]
 
 _CPUINFO = Path("/proc/cpuinfo")
 # Instructions that add up products of 8-bit integers: of x86 and of ARM, as Linux names them.
 _FEATURES = {"avx512_vnni", "avx_vnni", "asimddp", "i8mm"}
 # The same as macOS names them, of ARM and of Intel.
 _APPLE = ("hw.optional.arm.FEAT_DotProd", "hw.optional.arm.FEAT_I8MM", "hw.optional.avx512vnni")
+
+
+def cores(threads: int | None = None) -> int:
+    """Returns how many cores to use: as many as somebody says, else all."""
+    return threads or os.cpu_count() or 1
 
 
 @cache

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -57,9 +56,6 @@ class Sources:
     samples: str | None = None
 
     def __post_init__(self) -> None:
-        styles: Any = self.styles
-        if isinstance(styles, list):  # as JSON has it
-            object.__setattr__(self, "styles", tuple(styles))
         check_fields(self)
 
     @property

@@ -6,7 +6,6 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from keras_perceptual.zoo.fields import check_fields
 
@@ -46,9 +45,6 @@ class ModelDescriptor:
     normalization: str = ""
 
     def __post_init__(self) -> None:
-        styles: Any = self.styles
-        if isinstance(styles, list):  # as JSON has it
-            object.__setattr__(self, "styles", tuple(styles))
         check_fields(self)
         if self.task not in TASKS:
             raise ValueError(f"expected a task of {', '.join(TASKS)}, received {self.task!r}")

@@ -20,7 +20,7 @@ _FITS: dict[str, tuple[type, ...]] = {
 
 
 def check_fields(record: Any) -> None:
-    """Checks that each field of a dataclass has its type.
+    """Checks that each field of a dataclass has its type; lists, as JSON has them, become tuples.
 
     Args:
         record: whose annotations are strings, as `from __future__ import annotations` makes them.
@@ -30,6 +30,9 @@ def check_fields(record: Any) -> None:
     """
     for field in dataclasses.fields(record):
         value, kinds = getattr(record, field.name), [k.strip() for k in field.type.split(" | ")]
+        if isinstance(value, list) and "tuple[str, ...]" in kinds:
+            value = tuple(value)
+            object.__setattr__(record, field.name, value)
         fits = any(isinstance(value, _FITS[kind]) for kind in kinds)
         if isinstance(value, bool):
             fits = "bool" in kinds

@@ -74,7 +74,11 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--vgg-weights", metavar="FILE", help="VGG16's weights, .npz or .h5")
     parser.add_argument(
-        "--workers", type=int, default=2, help="threads that decode photographs (%(default)s)"
+        "--workers",
+        type=int,
+        default=2,
+        help="how many decode photographs: threads up to 2, processes "
+        "above, which a GPU needs (%(default)s)",
     )
     parser.add_argument(
         "--tensorboard",

@@ -6,10 +6,10 @@ import itertools
 import logging
 import math
 import os
-import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from keras_perceptual.errors import DataError, ImageError
 from keras_perceptual.files import images
 from keras_perceptual.pixels.grain import grained
 from keras_perceptual.training.degradations import Damage, lr_of
+from keras_perceptual.training.workers import pool
 
 __all__ = ["MOST_PIXELS", "Patches", "painting", "split", "with_styles"]
 
@@ -115,7 +116,7 @@ class Patches:
         grain: standard deviation in levels of the grain that is added to LR patches.
         damage: what LR patches went through, if they are not to be clean.
         seed: of everything that is drawn.
-        workers: threads that decode.
+        workers: that decode, as `workers.pool` takes it.
 
     Raises:
         DataError: while iterating, when no photograph can be used.
@@ -137,7 +138,7 @@ class Patches:
         grain: float = 0.0,
         damage: Damage | None = None,
         seed: int = 0,
-        workers: int = 4,
+        workers: int = 2,
     ) -> None:
         if not paths:
             raise DataError("expected at least one photograph, found none")
@@ -148,7 +149,6 @@ class Patches:
         self.seed, self.workers = seed, workers
         self.broken: set[Path] = set()
         self.too_small: set[Path] = set()
-        self._lock = threading.Lock()
         self._order = lru_cache(2)(self._shuffled_paths)
 
     def batches(self, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -166,15 +166,21 @@ class Patches:
             lr, hr = zip(*itertools.islice(patches, self.batch_size), strict=True)
             yield np.stack(lr).astype(np.float32), np.stack(hr).astype(np.float32)
 
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_order"}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state, _order=lru_cache(2)(self._shuffled_paths))
+
     def _patches(self, chunk: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields patches from chunk number `chunk` on, decoding the next ones meanwhile."""
-        with ThreadPoolExecutor(self.workers, "decode") as pool:
+        with pool(self.workers) as workers:
             ahead: deque[list[Future]] = deque()
             try:
                 for number in itertools.count(chunk):
                     first = number * self.PHOTOGRAPHS
                     ahead.append(
-                        [pool.submit(self._photograph, first + i) for i in range(self.PHOTOGRAPHS)]
+                        [workers.submit(self._cut, first + i) for i in range(self.PHOTOGRAPHS)]
                     )
                     if len(ahead) == 2:
                         yield from self._shuffled(ahead.popleft(), number - 1)
@@ -185,12 +191,13 @@ class Patches:
     def _shuffled(
         self, futures: list[Future], number: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        per_photograph = [patches for future in futures if (patches := future.result())]
+        cut = (self._used(future.result()) for future in futures)
+        per_photograph = [patches for patches in cut if patches]
         position = (number + 1) * self.PHOTOGRAPHS
         for tried in range(2 * len(self.paths)):  # at least one whole turn
             if per_photograph:
                 break
-            if patches := self._photograph(position + tried):
+            if patches := self._used(self._cut(position + tried)):
                 per_photograph.append(patches)
         if not per_photograph:
             raise DataError(
@@ -207,7 +214,7 @@ class Patches:
     def _shuffled_paths(self, turn: int) -> np.ndarray:
         return np.random.default_rng((self.seed, 0, turn)).permutation(len(self.paths))
 
-    def _photograph(self, position: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _cut(self, position: int) -> list[tuple[np.ndarray, np.ndarray]] | _Unusable:
         """Cuts patches from the photograph at a position of the endless shuffled sequence."""
         turn, index = divmod(position, len(self.paths))
         path = self.paths[self._order(turn)[index]]
@@ -217,12 +224,10 @@ class Patches:
         try:
             hr = images.read(path, most_pixels=MOST_PIXELS).pixels
         except ImageError as error:
-            self._skip(self.broken, path, str(error))
-            return []
+            return _Unusable(path, str(error))
         side = min(hr.shape[:2])
         if side < self.patch_size:
-            self._skip(self.too_small, path, None)
-            return []
+            return _Unusable(path)
         factor = rng.uniform(max(self.shrink, self.patch_size / side), 1.0)
         if self.shrink < 1:
             size = [max(self.patch_size, round(s * factor)) for s in hr.shape[1::-1]]
@@ -257,9 +262,22 @@ class Patches:
         # Copies, not views: a view keeps its whole photograph in memory.
         return lr.copy(), hr.copy()
 
-    def _skip(self, skipped: set[Path], path: Path, why: str | None) -> None:
-        with self._lock:
-            first = path not in skipped
-            skipped.add(path)
-        if first and why:
-            logger.warning("skipping a photograph: %s", why)
+    def _used(
+        self, cut: list[tuple[np.ndarray, np.ndarray]] | _Unusable
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Returns patches as they are; of a photograph that has none, remembers that."""
+        if not isinstance(cut, _Unusable):
+            return cut
+        skipped = self.broken if cut.why else self.too_small
+        if cut.why and cut.path not in skipped:
+            logger.warning("skipping a photograph: %s", cut.why)
+        skipped.add(cut.path)
+        return []
+
+
+@dataclass(frozen=True)
+class _Unusable:
+    """A photograph that no patch can be cut from: broken for a reason, or too small."""
+
+    path: Path
+    why: str = ""

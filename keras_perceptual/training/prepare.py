@@ -43,7 +43,7 @@ class Sources:
         data: folder of photographs to train on.
         loss_network: as `vgg.load` takes it.
         vgg_weights: the same.
-        workers: threads that decode.
+        workers: that decode: threads up to 2, processes above.
         styles: files of style images, for a style generator; one style each.
         samples: folder of photographs to validate on; by default some of `data` are set aside.
     """

@@ -42,7 +42,7 @@ def test_shapes_and_range(folder):
 
 
 def test_seed_decides(folder):
-    a, b, c = (_take(_patches(folder, seed=s, workers=w), 4) for s, w in ((1, 1), (1, 4), (2, 1)))
+    a, b, c = (_take(_patches(folder, seed=s, workers=w), 4) for s, w in ((1, 1), (1, 3), (2, 1)))
     assert all(np.array_equal(x[1], y[1]) for x, y in zip(a, b, strict=True))
     assert not any(np.array_equal(x[1], y[1]) for x, y in zip(a, c, strict=True))
 
@@ -154,7 +154,7 @@ def test_a_photograph_above_the_limit_is_refused_by_its_header(folder, caplog):
 
 
 def test_patches_keep_no_photograph_alive(folder):
-    for lr, hr in _patches(folder)._photograph(0):
+    for lr, hr in _patches(folder)._cut(0):
         assert lr.base is None
         assert hr.base is None
 
@@ -200,3 +200,11 @@ def test_styles_are_drawn_evenly_and_the_same_again(folder):
     assert np.array_equal(chosen(7, 2), chosen(0, 9)[7:])
     lr, _ = next(with_styles(_patches(folder).batches(), 1, 1, 0))
     assert isinstance(lr, np.ndarray)  # one style needs no word
+
+
+def test_broken_files_are_told_of_once_by_processes_too(folder, caplog):
+    (folder / "broken.png").write_bytes(b"not an image")
+    patches = _patches(folder, workers=3)
+    _take(patches, 120)
+    assert {path.name for path in patches.broken} == {"broken.png"}
+    assert [r.getMessage().count("broken.png") for r in caplog.records] == [1]

@@ -152,9 +152,11 @@ class Upscaler(Converter):
                 return self._opened[key]
             load = partial(self._load, model, other, share, int8)
             name, engine = load(self._threads)
-            reach = FLAT_RESTORED if share or model.endswith("-photo") else FLAT
-            if self._model is not None:  # used as it is, but its 8 bits must not show
-                reach = FLAT if engine.path.stem.endswith("-int8") else 0
+            folder = engine.path.parent
+            shipped = folder.name if zoo.ships(folder) else model
+            reach = FLAT_RESTORED if share or shipped.endswith("-photo") else FLAT
+            if self._model is not None and not engine.path.stem.endswith("-int8"):
+                reach = 0  # what somebody names is used as it is, but its 8 bits must not show
             opened = Pass(engine, name, flat=reach)
             side_by_side = None
             if engine_name(engine.path, self._engine, self._device) == "litert":

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from keras_perceptual.files.source import Source
 from keras_perceptual.pixels.condition import Condition, inspect
 
 __all__ = ["condition_of", "restoration"]
 
+EXPLAINED = 92  # up to this quality of a JPEG, blocks that stand out are its own
+
 # Beyond these the restoring models do better (docs/restoring.md); clean pictures stay below.
-QUALITY = 92
-BLOCKS = 0.25
 NOISE = 1.2
 COLOUR_NOISE = 0.35
+
+
+class Limits(NamedTuple):
+    """What a scale's clean model still does better with.
+
+    Args:
+        quality: of a JPEG; up to it the restoring model does better.
+        blocks: as `Condition` has them, in a file whose quality is not known.
+    """
+
+    quality: int
+    blocks: float
+
+
+# By scale: the larger it is, the more an artefact shows.
+LIMITS = {2: Limits(75, 0.51), 4: Limits(86, 0.43), 8: Limits(97, 0.2)}
 
 
 def condition_of(source: Source) -> Condition:
@@ -23,23 +41,27 @@ def condition_of(source: Source) -> Condition:
     Raises:
         ImageError: if the file breaks off or is damaged.
     """
-    if source.quality is not None and source.quality <= QUALITY:
+    if source.quality is not None and source.quality <= min(LIMITS.values()).quality:
         return Condition(quality=source.quality)
     with source.again() as again:
         seen = inspect(again.take, again.height, again.width)
     return seen._replace(quality=source.quality)
 
 
-def restoration(condition: Condition) -> tuple[float, str]:
+def restoration(condition: Condition, scale: int = 4) -> tuple[float, str]:
     """Decides on a picture.
+
+    Args:
+        condition: what is known of it.
+        scale: of the model that enlarges it, or enlarges it first; a key of `LIMITS`.
 
     Returns:
         (share of the restoring model, 0 or 1; what was found that it is for).
     """
-    found = []
-    if condition.quality is not None and condition.quality <= QUALITY:
-        found.append(f"JPEG of quality {condition.quality}")
-    elif condition.blocks > BLOCKS:
+    found, limits, quality = [], LIMITS[scale], condition.quality
+    if quality is not None and quality <= limits.quality:
+        found.append(f"JPEG of quality {quality}")
+    elif condition.blocks > limits.blocks and (quality is None or quality > EXPLAINED):
         found.append("blocks of JPEG")
     if condition.noise > NOISE or condition.colour_noise > COLOUR_NOISE:
         found.append("noise")

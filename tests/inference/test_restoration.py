@@ -75,6 +75,17 @@ def test_tables_of_a_file_decide(clean):
         assert restoration(condition_of(source)) == (1.0, "blocks of JPEG")
 
 
+@pytest.mark.parametrize(("quality", "scale", "restored"), [(75, 2, 1), (86, 2, 0), (86, 4, 1)])
+def test_a_larger_scale_restores_a_better_jpeg(clean, quality, scale, restored):
+    with open_source(_stored(clean, "JPEG", quality=quality)) as source:
+        assert restoration(condition_of(source), scale)[0] == restored
+
+
+def test_blocks_of_a_good_jpeg_are_its_own(clean):
+    with open_source(_stored(clean, "JPEG", quality=90)) as source:
+        assert restoration(condition_of(source)) == (0.0, "")
+
+
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WebP"])
 def test_pixels_decide_in_any_format(form, clean):
     options = {"lossless": True} if form == "WebP" else {}

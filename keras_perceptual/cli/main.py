@@ -67,5 +67,6 @@ def run(command: str, argv: Sequence[str] | None = None, prog: str | None = None
         return 1
     except OSError as error:  # whoever read our lines has gone, or their disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"{prog}: {error.strerror}", file=sys.stderr)
+        if not isinstance(error, BrokenPipeError):  # `| head` has seen enough
+            print(f"{prog}: {error.strerror}", file=sys.stderr)
         return 1

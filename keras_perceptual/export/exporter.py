@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from keras_perceptual import zoo
@@ -46,7 +47,8 @@ class Exporter:
 
     Raises:
         ZooError: if there is no such model.
-        ExportError: if it is no generator, or there are no photographs.
+        ExportError: if it is no generator, there are no photographs, or Keras runs on another
+            backend than TensorFlow.
         ValueError: for an unknown `histogram_match`.
     """
 
@@ -57,6 +59,11 @@ class Exporter:
         photographs: list[np.ndarray],
         histogram_match: str = "affine",
     ) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise ExportError(
+                f"expected Keras on TensorFlow, which exports are made of, found "
+                f"{keras.backend.backend()}; unset KERAS_BACKEND"
+            )
         if not photographs:
             raise ExportError("expected photographs to compare with, found none")
         self.generator = load_generator(model)

@@ -256,3 +256,9 @@ def test_shipped_tflite_is_what_export_makes(exported, rng):
     lr = rng.integers(0, 256, (1, 12, 10, 3), dtype=np.uint8)
     a, b = (verification.open_tflite(content).serving_default(lr) for content in (made, shipped))
     assert np.abs(np.subtract(a, b, dtype=int)).max() <= 1  # what ships has weights in float16
+
+
+def test_another_backend_is_told(tmp_path, photographs, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ExportError, match="found jax; unset KERAS_BACKEND"):
+        Exporter("x4-feature", tmp_path, photographs)

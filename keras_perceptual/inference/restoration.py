@@ -13,7 +13,6 @@ EXPLAINED = 92  # up to this quality of a JPEG, blocks that stand out are its ow
 
 # Beyond these the restoring models do better (docs/restoring.md); clean pictures stay below.
 NOISE = 1.2
-COLOUR_NOISE = 0.35
 
 
 class Limits(NamedTuple):
@@ -22,14 +21,16 @@ class Limits(NamedTuple):
     Args:
         quality: of a JPEG; up to it the restoring model does better.
         blocks: as `Condition` has them, in a file whose quality is not known.
+        colour_noise: the same.
     """
 
     quality: int
     blocks: float
+    colour_noise: float
 
 
 # By scale: the larger it is, the more an artefact shows.
-LIMITS = {2: Limits(75, 0.51), 4: Limits(86, 0.43), 8: Limits(97, 0.2)}
+LIMITS = {2: Limits(75, 0.51, 0.75), 4: Limits(86, 0.43, 0.45), 8: Limits(97, 0.2, 0.35)}
 
 
 def condition_of(source: Source) -> Condition:
@@ -63,6 +64,6 @@ def restoration(condition: Condition, scale: int = 4) -> tuple[float, str]:
         found.append(f"JPEG of quality {quality}")
     elif condition.blocks > limits.blocks and (quality is None or quality > EXPLAINED):
         found.append("blocks of JPEG")
-    if condition.noise > NOISE or condition.colour_noise > COLOUR_NOISE:
+    if condition.noise > NOISE or condition.colour_noise > limits.colour_noise:
         found.append("noise")
     return float(bool(found)), " and ".join(found)

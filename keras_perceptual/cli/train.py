@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import importlib.util
 import inspect
 import logging
+import os
 import re
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
 
 from keras_perceptual.cli.checkout import checkout
 from keras_perceptual.cli.options import named_weights
 from keras_perceptual.errors import PerceptualError
-from keras_perceptual.system.quiet import quiet_stderr
+from keras_perceptual.system.quiet import private_stderr, quiet_stderr
+from keras_perceptual.training.membership import Membership, from_environment, parse
 from keras_perceptual.training.recipe import Recipe
 from keras_perceptual.training.recipes import RECIPES, get_recipe
+
+if TYPE_CHECKING:
+    from keras_perceptual.training.prepare import Sources
 
 __all__ = ["main", "parser"]
 
@@ -81,6 +89,15 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
         action="store_true",
         help="write the curves and samples for TensorBoard too, into RUN/tensorboard; a run that "
         "has them goes on with them (needs pip install tensorboard)",
+    )
+    parser.add_argument(
+        "--distributed",
+        nargs="?",
+        const="",
+        metavar="HOST:PORT,COUNT,RANK",
+        help="train together with other processes, this one being RANK of COUNT, which meet at "
+        "process 0; without a value as the environment says, or with all devices of this process "
+        "where it says nothing (KERAS_BACKEND=jax)",
     )
     numbers = parser.add_argument_group(
         "numbers of the recipe, to change", f"In brackets is what {_DEFAULT.name} has."
@@ -169,23 +186,72 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
         options.error(
             "TensorBoard's files need packages of their own: pip install tensorboard tensorflow"
         )
-    logging.basicConfig(format="%(message)s")
     try:
-        last = _train(recipe, data, out, board, arguments)
+        membership = _membership(arguments.distributed)
+    except ValueError as error:
+        options.error(f"--distributed: {error}")
+    if membership and not (arguments.out or arguments.resume):
+        options.error("expected --out FOLDER or --resume RUN, of all processes the same")
+    logging.basicConfig(format="%(message)s")
+    ended = _Ended(options.prog, out, membership)
+    try:
+        with private_stderr() if membership else contextlib.nullcontext():
+            last = _train(recipe, data, out, board, arguments, membership, ended.lost)
     except ModuleNotFoundError as error:
         print(f"{options.prog}: {error}; pip install -r requirements.txt has it", file=sys.stderr)
-        return 1
+        return ended.status(1)
     except KeyboardInterrupt:
         python = "python " if options.prog.endswith(".py") else ""
         print(f"stopped; go on with: {python}{options.prog} --resume {out}", file=sys.stderr)
-        return 130
+        return ended.status(130)
     except (PerceptualError, ValueError, OSError) as error:
         print(f"{options.prog}: {error}", file=sys.stderr)
-        return 1
+        return ended.status(1)
+    if membership and membership.rank:
+        return 0
     validated = ", ".join(f"{k} {v:.4g}" for k, v in last.items() if k.startswith("val_"))
     print(f"{out}: step {last['step']:.0f}, {validated or 'not validated'}")
     print(f"model: {out / 'model.keras'}, samples: {out / 'samples'}, curves: {out / 'curves.png'}")
     return 0
+
+
+def _membership(given: str | None) -> Membership | None:
+    """Returns which of several processes this is, if it is one of several.
+
+    Raises:
+        ValueError: if that cannot be told.
+    """
+    if given is None:
+        return None
+    return parse(given) if given else from_environment(os.environ)
+
+
+class _Ended:
+    """How a process of several ends: at once. jax's own end waits for all, for minutes."""
+
+    RESTART = 75  # os.EX_TEMPFAIL, which Windows has no name for
+    LAST = 3  # seconds that process 0 stays, for the others to see it as it is
+
+    def __init__(self, prog: str, out: Path, membership: Membership | None) -> None:
+        self._prog, self._out, self._membership = prog, out, membership
+        self._lock = threading.Lock()
+
+    def lost(self, why: str) -> NoReturn:
+        """Ends it for another process that is gone; from any thread."""
+        self._lock.acquire()  # for good: the first one tells it
+        again = f" with --resume {self._out}" if (self._out / "recipe.json").exists() else ""
+        print(f"{self._prog}: {why}; start all processes again{again}", file=sys.stderr)
+        raise SystemExit(self.status(self.RESTART))
+
+    def status(self, status: int) -> int:
+        """Returns a status where this process is the only one."""
+        if self._membership is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            if self._membership.rank == 0:
+                time.sleep(self.LAST)
+            os._exit(status)
+        return status
 
 
 def _board(out: Path, arguments: argparse.Namespace) -> Path | None:
@@ -209,14 +275,33 @@ def _train(
     out: Path,
     board: Path | None,
     arguments: argparse.Namespace,
+    membership: Membership | None,
+    lost: Callable[[str], None],
 ) -> dict:
     """Makes a run, or goes on with one; returns the last row of its history."""
     with quiet_stderr():  # importing Keras is what takes long and talks
-        from keras_perceptual.training.prepare import Sources
+        from keras_perceptual.training import processes
         from keras_perceptual.training.run import resume, train
-    if data is None:
-        return resume(out, board)
-    sources = Sources(
+        from keras_perceptual.training.watch import torn
+    if arguments.distributed is not None:
+        processes.join(membership, lost)
+    try:
+        if data is None:
+            return resume(out, board)
+        sources = _sources(data, arguments)
+        return train(recipe, sources, out, board)
+    except PerceptualError:
+        raise
+    except Exception as error:
+        if membership and torn(error):
+            lost("the connection to another process broke")
+        raise
+
+
+def _sources(data: str | Path, arguments: argparse.Namespace) -> Sources:
+    from keras_perceptual.training.prepare import Sources
+
+    return Sources(
         _absolute(data),
         arguments.loss_network,
         arguments.vgg_weights and _absolute(arguments.vgg_weights),
@@ -224,4 +309,3 @@ def _train(
         tuple(map(_absolute, arguments.style)),
         arguments.samples and _absolute(arguments.samples),
     )
-    return train(recipe, sources, out, board)

@@ -8,7 +8,7 @@ import math
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,8 @@ __all__ = ["MOST_PIXELS", "Patches", "painting", "split", "with_styles"]
 
 # Of a photograph; several are decoded at once, at up to 15 bytes a pixel.
 MOST_PIXELS = 64_000_000
+
+Cut = list[tuple[np.ndarray, np.ndarray]]  # the patches of a photograph, as (lr, hr)
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +118,9 @@ class Patches:
         damage: what LR patches went through, if they are not to be clean.
         seed: of everything that is drawn.
         workers: threads that decode.
+        part: (which, of how many) parts of the photographs are decoded here; the others' patches
+            come from `gather`.
+        gather: takes an array and returns those of all parts, `[parts, ...]`, in their order.
 
     Raises:
         DataError: while iterating, when no photograph can be used.
@@ -138,6 +143,8 @@ class Patches:
         damage: Damage | None = None,
         seed: int = 0,
         workers: int = 4,
+        part: tuple[int, int] = (0, 1),
+        gather: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         if not paths:
             raise DataError("expected at least one photograph, found none")
@@ -146,6 +153,7 @@ class Patches:
         self.blur, self.shrink, self.clipping = blur, shrink, clipping
         self.grain, self.damage = grain, damage
         self.seed, self.workers = seed, workers
+        self._part, self._gather = part, gather
         self.broken: set[Path] = set()
         self.too_small: set[Path] = set()
         self._lock = threading.Lock()
@@ -173,9 +181,9 @@ class Patches:
             try:
                 for number in itertools.count(chunk):
                     first = number * self.PHOTOGRAPHS
-                    ahead.append(
-                        [pool.submit(self._photograph, first + i) for i in range(self.PHOTOGRAPHS)]
-                    )
+                    which, parts = self._part
+                    mine = range(which, self.PHOTOGRAPHS, parts)
+                    ahead.append([pool.submit(self._photograph, first + i) for i in mine])
                     if len(ahead) == 2:
                         yield from self._shuffled(ahead.popleft(), number - 1)
             finally:
@@ -185,7 +193,8 @@ class Patches:
     def _shuffled(
         self, futures: list[Future], number: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        per_photograph = [patches for future in futures if (patches := future.result())]
+        chunk = self._gathered([future.result() for future in futures])
+        per_photograph = [patches for patches in chunk if patches]
         position = (number + 1) * self.PHOTOGRAPHS
         for tried in range(2 * len(self.paths)):  # at least one whole turn
             if per_photograph:
@@ -204,10 +213,30 @@ class Patches:
         np.random.default_rng((self.seed, 1, number)).shuffle(order)
         return (flat[i] for i in order)
 
+    def _gathered(self, mine: list[Cut]) -> list[Cut]:
+        """Returns the patches of a chunk's photographs, of those that others decoded too."""
+        parts = self._part[1]
+        if self._gather is None or parts == 1:
+            return mine
+        most = -(-self.PHOTOGRAPHS // parts)
+        small, large = self.patch_size // self.scale, self.patch_size
+        usable = np.zeros(most, np.uint8)
+        lr = np.zeros((most, self.PATCHES, small, small, 3), np.uint8)
+        hr = np.zeros((most, self.PATCHES, large, large, 3), np.uint8)
+        for i, patches in enumerate(mine):
+            if patches:
+                usable[i] = 1
+                lr[i], hr[i] = map(np.stack, zip(*patches, strict=True))
+        usable, lr, hr = map(self._gather, (usable, lr, hr))
+        turns = (divmod(i, parts)[::-1] for i in range(self.PHOTOGRAPHS))
+        return [
+            list(zip(lr[turn], hr[turn], strict=True)) if usable[turn] else [] for turn in turns
+        ]
+
     def _shuffled_paths(self, turn: int) -> np.ndarray:
         return np.random.default_rng((self.seed, 0, turn)).permutation(len(self.paths))
 
-    def _photograph(self, position: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _photograph(self, position: int) -> Cut:
         """Cuts patches from the photograph at a position of the endless shuffled sequence."""
         turn, index = divmod(position, len(self.paths))
         path = self.paths[self._order(turn)[index]]

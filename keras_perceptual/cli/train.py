@@ -230,7 +230,7 @@ class _Ended:
     """How a process of several ends: at once. jax's own end waits for all, for minutes."""
 
     RESTART = 75  # os.EX_TEMPFAIL, which Windows has no name for
-    LAST = 3  # seconds that process 0 stays, for the others to see it as it is
+    LAST = 2  # seconds that process 0 stays, for the others to see it as it is
 
     def __init__(self, prog: str, out: Path, membership: Membership | None) -> None:
         self._prog, self._out, self._membership = prog, out, membership

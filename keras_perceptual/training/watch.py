@@ -38,7 +38,7 @@ class Watch:
     """
 
     EVERY = 0.5  # seconds between beats
-    LIMIT = 7.0  # seconds without one
+    LIMIT = 6.0  # seconds without one
     FIRST = 30.0  # seconds without the first one
 
     def __init__(self, rank: int, count: int, lost: Callable[[str], None]) -> None:
@@ -82,9 +82,8 @@ class Watch:
             now = time.monotonic()
             gone = [each for each, heard in self._heard.items() if now - heard > self.LIMIT]
             if gone:
-                self._lost(
-                    f"process {gone[0]} is gone" if len(gone) == 1 else "other processes are gone"
-                )
+                # Not to hear oneself is not to hear process 0.
+                self._lost(f"process {0 if str(self._rank) in gone else gone[0]} is gone")
                 return
 
     def _aborted(self, _: int) -> None:

@@ -59,7 +59,9 @@ class Infer:
     """An infer.py that runs beside."""
 
     def __init__(self, machines: Machines, *arguments: str | Path) -> None:
-        self._began, self._times, self._lines = time.monotonic(), [], []
+        self._began = time.monotonic()
+        self._times: list[float] = []
+        self._lines: list[str] = []
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, ROOT / "infer.py", *map(str, arguments)],
@@ -193,7 +195,7 @@ def kills(scene: Scene, kinds: list[str], at: float, poison: bool) -> list[dict[
     rows = []
     for kind in kinds:
         run = scene.infer(kind)
-        wait_for(lambda: scene.made(kind) >= at * len(scene.expected) or _over(run), 120, "outputs")
+        _wait(scene, kind, run, at * len(scene.expected))
         inside, beyond = machines.listening()
         assert inside, "expected sockets that listen on loopback, found none"
         assert not beyond, f"expected none to listen beyond loopback, found {beyond}"
@@ -210,14 +212,17 @@ def kills(scene: Scene, kinds: list[str], at: float, poison: bool) -> list[dict[
     return rows
 
 
-def _over(run: Infer) -> bool:
-    return run.process.poll() is not None
+def _wait(scene: Scene, out: str, run: Infer, outputs: float) -> None:
+    def enough() -> bool:
+        return scene.made(out) >= outputs or run.process.poll() is not None
+
+    wait_for(enough, 300, "outputs")
 
 
 def speed(scene: Scene) -> None:
     """Prints files a second, of the whole and without the time to start and stop."""
     runs = {"infer.py": scene.plain}
-    for number, name in ((1, "one node"), (2, "two nodes")):
+    for name in ("one node", "two nodes"):
         scene.machines.node()
         runs[name] = scene.infer(name.replace(" ", "-")).end()
     print(f"{'':10} {'seconds':>8} {'to the first':>13} {'files/s after it':>17}")

@@ -41,17 +41,16 @@ class Group:
     def __init__(self, out: Path, count: int, flags: list[str]) -> None:
         self.out = out
         self.logs = [out.with_name(f"{out.name}.{rank}.log") for rank in range(count)]
-        self.processes = []
+        self.processes: list[subprocess.Popen] = []
         for rank, log in enumerate(self.logs):
             place = ["--distributed", f"127.0.0.1:{PORT},{count},{rank}"] if count > 1 else []
+            command = [sys.executable, str(ROOT / "train.py"), *flags, *place]
+            environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_NUM_CPU_DEVICES": "1"}
             with log.open("w") as errors:
-                self.processes.append(
-                    subprocess.Popen(
-                        [sys.executable, ROOT / "train.py", *flags, *place],
-                        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_NUM_CPU_DEVICES": "1"},
-                        stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
-                    )  # fmt: skip
+                process = subprocess.Popen(
+                    command, env=environment, stdout=subprocess.DEVNULL, stderr=errors
                 )
+            self.processes.append(process)
 
     def last(self, rank: int) -> str:
         """Returns the last line that a process told people."""
@@ -60,7 +59,8 @@ class Group:
 
     def ends(self, ranks: list[int], seconds: float) -> list[tuple[int, float]]:
         """Waits for processes; returns the (status, seconds) of each."""
-        began, ended = time.monotonic(), {}
+        began = time.monotonic()
+        ended: dict[int, tuple[int, float]] = {}
         while len(ended) < len(ranks):
             for rank in ranks:
                 status = self.processes[rank].poll()
@@ -98,22 +98,19 @@ def difference(run: Path, other: Path) -> float:
     )
 
 
-def flags(steps: int, epoch: int) -> list[str]:
+def flags(recipe: str, steps: int, epoch: int) -> list[str]:
     """Returns what train.py gets in each process."""
-    numbers = {**RECIPE, "steps": steps, "epoch-steps": epoch}
+    numbers = {"recipe": recipe, **RECIPE, "steps": steps, "epoch-steps": epoch}
     data = ["--data", str(ROOT / "data" / "samples" / "HR")]
     return [*data, *(f"--{name}={value}" for name, value in numbers.items())]
 
 
-def killed(folder: Path, count: int, victim: int, moment: str, steps: int, epoch: int) -> Path:
+def killed(folder: Path, count: int, victim: int, moment: str, given: list[str]) -> Path:
     """Trains, kills one, waits for the others, and lets all go on to the end."""
     out = folder / f"{count}-{victim}-{moment}"
-    group = Group(out, count, [*flags(steps, epoch), "--out", str(out)])
+    group = Group(out, count, [*given, "--out", str(out)])
     after = {"start": 0, "step": 2, "frozen": 1, "validation": 1}[moment]
-    wait_for(
-        lambda: len(history(out)) >= after and (after or (out / "recipe.json").exists()),
-        120, "epochs",
-    )  # fmt: skip
+    wait_for(lambda: len(history(out)) >= after and (out / "recipe.json").exists(), 300, "epochs")
     if moment == "validation":  # in the midst of an epoch's end: its model is newer than its steps
         before = (out / "model.keras").stat().st_mtime_ns
         wait_for(lambda: (out / "model.keras").stat().st_mtime_ns != before, 60, "a model")
@@ -128,7 +125,7 @@ def killed(folder: Path, count: int, victim: int, moment: str, steps: int, epoch
     group.kill()
     told = [group.last(rank) for rank in others]
     done = len(history(out))
-    again = [*flags(steps, epoch), "--out", str(out)]
+    again = [*given, "--out", str(out)]
     if (out / "recipe.json").exists():
         again = ["--resume", str(out)]
     statuses = [status for status, _ in Group(out, count, again).ends(list(range(count)), 200)]
@@ -147,6 +144,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="that train (%(default)s)")
     parser.add_argument("--ranks", nargs="+", type=int, help="which are killed (each)")
     parser.add_argument("--moments", nargs="+", choices=MOMENTS, default=MOMENTS, help="when (all)")
+    parser.add_argument("--recipe", default="x4-feature", help="to begin with (%(default)s)")
     parser.add_argument("--steps", type=int, default=60, help="of a run (%(default)s)")
     parser.add_argument("--epoch", type=int, default=10, help="steps of an epoch (%(default)s)")
     arguments = parser.parse_args()
@@ -156,19 +154,19 @@ def main() -> None:
         command = machines.isolated([sys.executable, *sys.argv])
         os.execvpe(command[0], command, {**os.environ, MARK: "1"})
     count = arguments.processes
-    numbers = (arguments.steps, arguments.epoch)
+    given = flags(arguments.recipe, arguments.steps, arguments.epoch)
     with tempfile.TemporaryDirectory(prefix="kp") as folder:
         whole, together = Path(folder, "whole"), Path(folder, "together")
         for out, processes in ((whole, 1), (together, count)):
             began = time.monotonic()
-            group = Group(out, processes, [*flags(*numbers), "--out", str(out)])
+            group = Group(out, processes, [*given, "--out", str(out)])
             statuses = group.ends(list(range(processes)), 300)
             assert not any(status for status, _ in statuses), group.last(0)
             print(f"{processes} processes: {time.monotonic() - began:.1f} s", flush=True)
         print(f"largest difference {difference(together, whole):.1e}")
         for moment in arguments.moments:
             for rank in arguments.ranks or range(count):
-                out = killed(Path(folder), count, rank, moment, *numbers)
+                out = killed(Path(folder), count, rank, moment, given)
                 print(f"largest difference {difference(out, whole):.1e}", flush=True)
 
 

@@ -59,7 +59,8 @@ def wait_for(there: Callable[[], bool], seconds: float, what: str) -> None:
 
 def listening() -> tuple[list[str], list[str]]:
     """Returns the kernel's list of TCP sockets that listen here: on loopback, and beyond."""
-    inside, beyond = [], []
+    inside: list[str] = []
+    beyond: list[str] = []
     for table in ("tcp", "tcp6"):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
             _, local, _, state, *_ = line.split()

@@ -80,7 +80,7 @@ class Store:
             found = images.list_images(self.place, recursive, failed)
             return [path.relative_to(self.place).as_posix() for path in found]
         names = [name for name in self._list(None if recursive else 1) if images.is_image(name)]
-        return sorted(names, key=images.natural)
+        return sorted(names, key=_order)
 
     def files(self) -> set[str]:
         """Returns the names of all files; none where there is no such place yet.
@@ -204,6 +204,12 @@ class Store:
                     raise
                 time.sleep(wait * random.uniform(0.5, 1.5))  # or all come again at once
         raise AssertionError
+
+
+def _order(name: str) -> list[tuple[bool, list[str | int]]]:
+    """Returns what names are sorted by, as `list_images` does it: files come before folders."""
+    *folders, last = name.split("/")
+    return [*((True, images.natural(folder)) for folder in folders), (False, images.natural(last))]
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import importlib.util
 import inspect
 import logging
-import os
 import re
 import sys
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
+from typing import Any, get_type_hints
 
 from keras_perceptual.cli.checkout import checkout
+from keras_perceptual.cli.distributed import Group, add_flag
 from keras_perceptual.cli.options import named_weights
 from keras_perceptual.errors import PerceptualError
-from keras_perceptual.system.quiet import private_stderr, quiet_stderr
-from keras_perceptual.training.membership import Membership, from_environment, parse
+from keras_perceptual.system.quiet import quiet_stderr
 from keras_perceptual.training.recipe import Recipe
 from keras_perceptual.training.recipes import RECIPES, get_recipe
-
-if TYPE_CHECKING:
-    from keras_perceptual.training.prepare import Sources
 
 __all__ = ["main", "parser"]
 
@@ -90,15 +83,7 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
         help="write the curves and samples for TensorBoard too, into RUN/tensorboard; a run that "
         "has them goes on with them (needs pip install tensorboard)",
     )
-    parser.add_argument(
-        "--distributed",
-        nargs="?",
-        const="",
-        metavar="HOST:PORT,COUNT,RANK",
-        help="train together with other processes, this one being RANK of COUNT, which meet at "
-        "process 0; without a value as the environment says, or with all devices of this process "
-        "where it says nothing (KERAS_BACKEND=jax)",
-    )
+    add_flag(parser)
     numbers = parser.add_argument_group(
         "numbers of the recipe, to change", f"In brackets is what {_DEFAULT.name} has."
     )
@@ -164,7 +149,8 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
         prog: name of the program, that messages begin with; by default the script's.
 
     Returns:
-        The exit status: 0, 1 for a training that failed, 130 for one that was stopped.
+        The exit status: 0, 1 for a training that failed, 130 for one that was stopped, 75 where
+        another process was lost and all have to begin again.
     """
     options = parser(prog)
     arguments = options.parse_args(argv)
@@ -187,71 +173,32 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
             "TensorBoard's files need packages of their own: pip install tensorboard tensorflow"
         )
     try:
-        membership = _membership(arguments.distributed)
+        group = Group(options.prog, out, arguments.distributed)
     except ValueError as error:
         options.error(f"--distributed: {error}")
-    if membership and not (arguments.out or arguments.resume):
+    if group.several and not (arguments.out or arguments.resume):
         options.error("expected --out FOLDER or --resume RUN, of all processes the same")
     logging.basicConfig(format="%(message)s")
-    ended = _Ended(options.prog, out, membership)
     try:
-        with private_stderr() if membership else contextlib.nullcontext():
-            last = _train(recipe, data, out, board, arguments, membership, ended.lost)
+        with group.joined():
+            last = _train(recipe, data, out, board, arguments)
     except ModuleNotFoundError as error:
-        print(f"{options.prog}: {error}; pip install -r requirements.txt has it", file=sys.stderr)
-        return ended.status(1)
+        has = "pip install jax" if error.name == "jax" else "pip install -r requirements.txt has it"
+        print(f"{options.prog}: {error}; {has}", file=sys.stderr)
+        return group.status(1)
     except KeyboardInterrupt:
         python = "python " if options.prog.endswith(".py") else ""
         print(f"stopped; go on with: {python}{options.prog} --resume {out}", file=sys.stderr)
-        return ended.status(130)
+        return group.status(130)
     except (PerceptualError, ValueError, OSError) as error:
         print(f"{options.prog}: {error}", file=sys.stderr)
-        return ended.status(1)
-    if membership and membership.rank:
+        return group.status(1)
+    if not group.first:
         return 0
     validated = ", ".join(f"{k} {v:.4g}" for k, v in last.items() if k.startswith("val_"))
     print(f"{out}: step {last['step']:.0f}, {validated or 'not validated'}")
     print(f"model: {out / 'model.keras'}, samples: {out / 'samples'}, curves: {out / 'curves.png'}")
     return 0
-
-
-def _membership(given: str | None) -> Membership | None:
-    """Returns which of several processes this is, if it is one of several.
-
-    Raises:
-        ValueError: if that cannot be told.
-    """
-    if given is None:
-        return None
-    return parse(given) if given else from_environment(os.environ)
-
-
-class _Ended:
-    """How a process of several ends: at once. jax's own end waits for all, for minutes."""
-
-    RESTART = 75  # os.EX_TEMPFAIL, which Windows has no name for
-    LAST = 2  # seconds that process 0 stays, for the others to see it as it is
-
-    def __init__(self, prog: str, out: Path, membership: Membership | None) -> None:
-        self._prog, self._out, self._membership = prog, out, membership
-        self._lock = threading.Lock()
-
-    def lost(self, why: str) -> NoReturn:
-        """Ends it for another process that is gone; from any thread."""
-        self._lock.acquire()  # for good: the first one tells it
-        again = f" with --resume {self._out}" if (self._out / "recipe.json").exists() else ""
-        print(f"{self._prog}: {why}; start all processes again{again}", file=sys.stderr)
-        raise SystemExit(self.status(self.RESTART))
-
-    def status(self, status: int) -> int:
-        """Returns a status where this process is the only one."""
-        if self._membership is not None:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            if self._membership.rank == 0:
-                time.sleep(self.LAST)
-            os._exit(status)
-        return status
 
 
 def _board(out: Path, arguments: argparse.Namespace) -> Path | None:
@@ -275,33 +222,14 @@ def _train(
     out: Path,
     board: Path | None,
     arguments: argparse.Namespace,
-    membership: Membership | None,
-    lost: Callable[[str], None],
 ) -> dict:
     """Makes a run, or goes on with one; returns the last row of its history."""
     with quiet_stderr():  # importing Keras is what takes long and talks
-        from keras_perceptual.training import processes
+        from keras_perceptual.training.prepare import Sources
         from keras_perceptual.training.run import resume, train
-        from keras_perceptual.training.watch import torn
-    if arguments.distributed is not None:
-        processes.join(membership, lost)
-    try:
-        if data is None:
-            return resume(out, board)
-        sources = _sources(data, arguments)
-        return train(recipe, sources, out, board)
-    except PerceptualError:
-        raise
-    except Exception as error:
-        if membership and torn(error):
-            lost("the connection to another process broke")
-        raise
-
-
-def _sources(data: str | Path, arguments: argparse.Namespace) -> Sources:
-    from keras_perceptual.training.prepare import Sources
-
-    return Sources(
+    if data is None:
+        return resume(out, board)
+    sources = Sources(
         _absolute(data),
         arguments.loss_network,
         arguments.vgg_weights and _absolute(arguments.vgg_weights),
@@ -309,3 +237,4 @@ def _sources(data: str | Path, arguments: argparse.Namespace) -> Sources:
         tuple(map(_absolute, arguments.style)),
         arguments.samples and _absolute(arguments.samples),
     )
+    return train(recipe, sources, out, board)

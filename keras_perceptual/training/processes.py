@@ -66,6 +66,11 @@ def join(membership: Membership | None, lost: Callable[[str], None]) -> None:
                 f"{first_line(error)}"
             ) from error
         Watch(membership.rank, membership.count, lost).start()
+    elif jax.device_count() == 1:
+        raise ClusterError(
+            "expected HOST:PORT,COUNT,RANK, variables that say it, or several devices here; "
+            "found one device"
+        )
     # The batches are shared out by `share`: Keras would do it with a tf.data.Dataset only.
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
 

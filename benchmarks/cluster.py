@@ -254,7 +254,7 @@ def names(scene: Scene, files: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=("kills", "speed", "names"))
-    parser.add_argument("--files", type=int, default=200, help="photographs (%(default)s)")
+    parser.add_argument("--files", type=int, default=200, help="photographs, or names (%(default)s)")
     parser.add_argument("--side", type=int, default=96, help="of each, in pixels (%(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="what is killed")
     parser.add_argument("--at", type=float, default=0.3, help="share that is done then (0.3)")
@@ -269,7 +269,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kp") as folder:
         poison = arguments.what == "kills" and not arguments.no_poison
         with Machines(Path(folder), POISON if poison else "") as network:
-            scene = Scene(network, arguments.files, arguments.side)
+            few = 10 if arguments.what == "names" else arguments.files
+            scene = Scene(network, few, arguments.side)
             _do(arguments, scene, poison)
 
 

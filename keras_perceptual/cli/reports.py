@@ -108,7 +108,8 @@ class Reporter:
             total=len(jobs) if self._many else 1.0, unit=unit, bar_format=form, disable=None
         )
         self._pixels, self._began, self._lock = 0, time.monotonic(), threading.Lock()
-        self._total, self._ended, self._there, self._told = len(jobs), 0, 0, self._began
+        self._total, self._ended, self._there = len(jobs), 0, 0
+        self._first = self._told = 0.0  # when the first file ended, and when progress was told
         for error in errors:
             self.failed(error)
 
@@ -151,15 +152,20 @@ class Reporter:
             speed = f"{self._pixels / 1e6 / (now - self._began):.1f} megapixels/s"
             self._bar.set_postfix_str(speed, refresh=False)
             self._bar.update()
-            if self._bar.disable and now - self._told >= self._every:
-                self._told = now
-                self._progress(speed, now - self._began)
+            if self._bar.disable and result.done is not None:
+                self._progress(speed, now)
 
-    def _progress(self, speed: str, seconds: float) -> None:
-        done, left = self._ended - self._there, self._total - self._ended
-        left = tqdm.format_interval(seconds / max(1, done) * left)
-        line = f"{self._prog}: {self._ended} of {self._total} files, {speed}, {left} left"
-        print(line, file=sys.stderr, flush=True)
+    def _progress(self, speed: str, now: float) -> None:
+        """Prints how far it is, and how long the rest takes as fast as it went from the first."""
+        done = self._ended - self._there
+        if done == 1:
+            self._first = self._told = now
+        elif now - self._told >= self._every:
+            self._told = now
+            each = (now - self._first) / (done - 1)
+            left = tqdm.format_interval(each * (self._total - self._ended))
+            line = f"{self._prog}: {self._ended} of {self._total} files, {speed}, {left} left"
+            print(line, file=sys.stderr, flush=True)
 
     def conclude(self, path: str | os.PathLike | None = None) -> int:
         """Prints again what failed, of several files.

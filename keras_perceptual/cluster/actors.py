@@ -7,6 +7,8 @@ import logging
 import os
 import pickle
 import secrets
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -56,6 +58,7 @@ class Cluster:
             stack.enter_context(_silent())
             self._connect(ray, local)
             stack.callback(ray.shutdown)
+            stack.enter_context(_ending())
             self._count(ray)
             self._stack = stack.pop_all()
         return self
@@ -183,6 +186,23 @@ def _silent() -> Iterator[None]:
     """Hides what Ray prints among the names of outputs; who has the stream already keeps it."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """Lets SIGTERM end things as Ctrl+C does: with Ray's own way the process aborts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _ray(address: str) -> Any:

@@ -254,7 +254,9 @@ def names(scene: Scene, files: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=("kills", "speed", "names"))
-    parser.add_argument("--files", type=int, default=200, help="photographs, or names (%(default)s)")
+    parser.add_argument(
+        "--files", type=int, default=200, help="photographs, or names (%(default)s)"
+    )
     parser.add_argument("--side", type=int, default=96, help="of each, in pixels (%(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="what is killed")
     parser.add_argument("--at", type=float, default=0.3, help="share that is done then (0.3)")

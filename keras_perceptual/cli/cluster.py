@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import posixpath
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -33,6 +36,7 @@ _ASIDE = {
     "inputs", "output", "recursive", "skip_existing", "keep_times", "report", "list_models",
     "device", "threads", "workers", "memory", "cluster", "force", "model", "compare",
 }  # fmt: skip
+_PACKAGES = ("ai-edge-litert", "numpy", "pillow", "pyvips")
 EVERY = 30  # seconds between lines of progress, where nobody watches a bar
 
 
@@ -91,7 +95,7 @@ def _misused(arguments: argparse.Namespace) -> str | None:
     places = [str(place) for place in (*arguments.inputs, arguments.output) if place]
     urls = [place for place in places if is_url(place)]
     if not arguments.cluster:
-        return f"{urls[0]}: is opened with --cluster {'ADDRESS'} or --cluster local only"
+        return f"{urls[0]}: is opened with --cluster ADDRESS or --cluster local only"
     if str(STREAM) in places:
         return "--cluster takes files, folders and URLs, not -"
     if urls and not arguments.output:
@@ -177,9 +181,9 @@ def _manifest(arguments: argparse.Namespace, model: Converter) -> dict[str, Any]
     return {
         "model": model.name,
         "files": manifest.fingerprint(files),
-        "options": options,
+        "options": json.loads(json.dumps(options)),  # as they will be read
         "version": keras_perceptual.__version__,
-        "made_with": {"python": platform.python_version()},
+        "made_with": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
     }
 
 
@@ -190,6 +194,7 @@ def _converted(
     cores = arguments.threads or 1
     ours = argparse.Namespace(**{**vars(arguments), "threads": cores, "skip_existing": False})
     with Cluster(arguments.cluster, cores, arguments.workers) as cluster:
+        print(f"{len(files)} files, {cluster.workers} processes", file=sys.stderr, flush=True)
         work = partial(_open_work, ours, roots, wanted, os.getcwd())
         for number, outcome in cluster.run(files, work):
             file = files[number]
@@ -207,7 +212,8 @@ def _open_work(
     Raises:
         ClusterError: if it has other models, or does not see the outputs.
     """
-    os.chdir(folder) if os.path.isdir(folder) else None
+    if os.path.isdir(folder):  # what paths without a root begin in
+        os.chdir(folder)
     model = infer.open_model(arguments)
     here = _manifest(arguments, model)
     if any(here[key] != wanted[key] for key in ("model", "files", "version")):

@@ -76,6 +76,7 @@ class Group:
             processes.join(self._member, self._lost)
             try:
                 yield
+                processes.leave()
             except PerceptualError:
                 raise
             except Exception as error:  # jaxlib's are ValueErrors, RuntimeErrors and its own

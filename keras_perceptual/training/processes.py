@@ -19,11 +19,12 @@ from keras_perceptual.training.membership import Membership
 from keras_perceptual.training.watch import Watch
 
 __all__ = [
-    "agree", "alone", "check_batch", "count", "first", "gather", "join", "rank", "rows", "share",
-    "together",
+    "agree", "alone", "check_batch", "count", "first", "gather", "join", "leave", "rank", "rows",
+    "share", "together",
 ]  # fmt: skip
 
 HEARTBEAT = 30  # seconds until jax's own watch gives a process up
+_watches: list[Watch] = []  # one, of a process of several
 
 
 def join(membership: Membership | None, lost: Callable[[str], None]) -> None:
@@ -65,7 +66,8 @@ def join(membership: Membership | None, lost: Callable[[str], None]) -> None:
                 f"expected {membership.count} processes at {membership.address}: "
                 f"{first_line(error)}"
             ) from error
-        Watch(membership.rank, membership.count, lost).start()
+        _watches.append(Watch(membership.rank, membership.count, lost))
+        _watches[-1].start()
     elif jax.device_count() == 1:
         raise ClusterError(
             "expected HOST:PORT,COUNT,RANK, variables that say it, or several devices here; "
@@ -73,6 +75,13 @@ def join(membership: Membership | None, lost: Callable[[str], None]) -> None:
         )
     # The batches are shared out by `share`: Keras would do it with a tf.data.Dataset only.
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+
+
+def leave() -> None:
+    """Waits until all have done what they had to; from then on each may end."""
+    gather(np.zeros(1))
+    for watch in _watches:
+        watch.stop()
 
 
 def _devices(membership: Membership) -> list[int] | None:

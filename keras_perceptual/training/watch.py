@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import signal
 import threading
@@ -46,7 +47,7 @@ class Watch:
         begun = time.monotonic() + self.FIRST - self.LIMIT
         self._heard = dict.fromkeys(map(str, range(count)), begun)
         self._beats: dict[str, str] = {}
-        self._failed = False
+        self._failed = self._stopped = False
         # Kept: C has the address of it only.
         self._abort = ctypes.CFUNCTYPE(None, ctypes.c_int)(self._aborted)
 
@@ -58,9 +59,13 @@ class Watch:
         for each in (self._beat, self._listen):
             threading.Thread(target=each, name="watch", daemon=True).start()
 
+    def stop(self) -> None:
+        """Ends it: from now on the others may go, as this process may."""
+        self._stopped = True
+
     def _beat(self) -> None:
         store, number = _store(), 0
-        while True:
+        while not self._stopped:
             number += 1
             try:
                 store.key_value_set(f"beats/{self._rank}", str(number), allow_overwrite=True)
@@ -76,6 +81,8 @@ class Watch:
     def _listen(self) -> None:
         while True:
             time.sleep(self.EVERY)
+            if self._stopped:
+                return
             if self._failed:
                 self._lost("process 0 is gone")
                 return
@@ -87,6 +94,8 @@ class Watch:
                 return
 
     def _aborted(self, _: int) -> None:
+        if self._stopped:  # all is done, and another one went without goodbye
+            os._exit(0)
         self._lost("jax gave up: process 0 is gone, or this one failed")
 
 

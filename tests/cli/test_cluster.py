@@ -99,3 +99,14 @@ def test_what_is_there_is_left(folder, capsys, monkeypatch):
     assert main(["in", "--cluster", "local", "-o", "out", "--skip-existing"], "infer.py") == 0
     assert capsys.readouterr().out == "out/a_x4.png is there already\n"
     assert (folder / "out" / "a_x4.png").read_bytes() == b"there already"
+
+
+def test_the_same_options_go_on(folder, capsys, monkeypatch):
+    """Also those that are not what JSON gives back."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (folder / "out").mkdir()
+    (folder / "out" / "a_x4.png").write_bytes(b"there already")
+    flags = ["in", "--cluster", "local", "-o", "out", "--skip-existing", "--crop", "0,0,8,8"]
+    for _ in range(2):
+        assert main(flags, "infer.py") == 0
+    assert _said(capsys, *flags[:-1], "0,0,8,9")[0] == 2

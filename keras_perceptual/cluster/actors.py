@@ -8,13 +8,14 @@ import os
 import pickle
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from keras_perceptual.errors import ClusterError, first_line
+from keras_perceptual.errors import ClusterError, first_line, reason
 from keras_perceptual.system.quiet import quiet_warnings
 
 __all__ = ["LOCAL", "Cluster"]
@@ -65,6 +66,7 @@ class Cluster:
 
     def _connect(self, ray: Any, local: bool) -> None:
         try:
+            _reach(self._address)
             ray.init(
                 None if local else self._address,
                 include_dashboard=False if local else None,
@@ -75,7 +77,7 @@ class Cluster:
             )
         except Exception as error:  # Ray raises its own, gRPC's and Python's
             raise ClusterError(
-                f"expected a Ray cluster at {self._address}: {first_line(error)}"
+                f"expected a Ray cluster at {self._address}: {reason(error)}"
             ) from error
 
     def _count(self, ray: Any) -> None:
@@ -179,6 +181,13 @@ class _Worker:
                 done = pool.map(self._do, map(str, batch["source"]), map(str, batch["target"]))
                 results = [pickle.dumps(each) for each in done]
         return {"number": batch["number"], "result": results, "fatal": [self._fatal] * count}
+
+
+def _reach(address: str) -> None:
+    """Raises an OSError if nothing listens at HOST:PORT, for which Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 @contextlib.contextmanager

@@ -112,8 +112,10 @@ def killed(folder: Path, count: int, victim: int, moment: str, given: list[str])
     after = {"start": 0, "step": 2, "frozen": 1, "validation": 1}[moment]
     wait_for(lambda: len(history(out)) >= after and (out / "recipe.json").exists(), 300, "epochs")
     if moment == "validation":  # in the midst of an epoch's end: its model is newer than its steps
-        before = (out / "model.keras").stat().st_mtime_ns
-        wait_for(lambda: (out / "model.keras").stat().st_mtime_ns != before, 60, "a model")
+        model = out / "model.keras"
+        wait_for(model.exists, 60, "a model")
+        before = model.stat().st_mtime_ns
+        wait_for(lambda: model.stat().st_mtime_ns != before, 60, "another model")
     else:
         time.sleep(0.1)
     _, beyond = machines.listening()
@@ -153,21 +155,28 @@ def main() -> None:
             parser.error(f"expected that a network namespace may be made here: {why}")
         command = machines.isolated([sys.executable, *sys.argv])
         os.execvpe(command[0], command, {**os.environ, MARK: "1"})
-    count = arguments.processes
     given = flags(arguments.recipe, arguments.steps, arguments.epoch)
     with tempfile.TemporaryDirectory(prefix="kp") as folder:
-        whole, together = Path(folder, "whole"), Path(folder, "together")
-        for out, processes in ((whole, 1), (together, count)):
-            began = time.monotonic()
-            group = Group(out, processes, [*given, "--out", str(out)])
-            statuses = group.ends(list(range(processes)), 300)
-            assert not any(status for status, _ in statuses), group.last(0)
-            print(f"{processes} processes: {time.monotonic() - began:.1f} s", flush=True)
-        print(f"largest difference {difference(together, whole):.1e}")
-        for moment in arguments.moments:
-            for rank in arguments.ranks or range(count):
-                out = killed(Path(folder), count, rank, moment, given)
-                print(f"largest difference {difference(out, whole):.1e}", flush=True)
+        try:
+            _all(arguments, Path(folder), given)
+        finally:
+            machines.end()
+
+
+def _all(arguments: argparse.Namespace, folder: Path, given: list[str]) -> None:
+    count = arguments.processes
+    whole, together = folder / "whole", folder / "together"
+    for out, processes in ((whole, 1), (together, count)):
+        began = time.monotonic()
+        group = Group(out, processes, [*given, "--out", str(out)])
+        statuses = group.ends(list(range(processes)), 300)
+        assert not any(status for status, _ in statuses), group.last(0)
+        print(f"{processes} processes: {time.monotonic() - began:.1f} s", flush=True)
+    print(f"largest difference {difference(together, whole):.1e}")
+    for moment in arguments.moments:
+        for rank in arguments.ranks or range(count):
+            out = killed(folder, count, rank, moment, given)
+            print(f"largest difference {difference(out, whole):.1e}", flush=True)
 
 
 if __name__ == "__main__":

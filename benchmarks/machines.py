@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["Machines", "isolated", "listening", "named", "refused", "wait_for"]
+__all__ = ["Machines", "end", "isolated", "listening", "named", "refused", "wait_for"]
 
 ROOT = Path(__file__).parents[1]
 KEYS = ("AKIALOOPBACK", "loopback-only-secret")
@@ -93,6 +93,13 @@ def named(pattern: str) -> list[int]:
     return sorted(found)
 
 
+def end() -> None:
+    """Ends all that runs in this network but this process."""
+    for process in named(""):
+        with contextlib.suppress(OSError):
+            os.kill(process, signal.SIGKILL)
+
+
 class Machines:
     """An S3 server and Ray nodes of one core each, to be used in a `with` statement.
 
@@ -135,13 +142,7 @@ class Machines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Ends all that runs in this network but this process."""
-        for process in named(""):
-            with contextlib.suppress(OSError):
-                os.kill(process, signal.SIGKILL)
+        end()
 
     def node(self) -> subprocess.Popen:
         """Starts the head, or one node more, and waits until it has joined."""

@@ -19,8 +19,8 @@ from keras_perceptual.training.membership import Membership
 from keras_perceptual.training.watch import Watch
 
 __all__ = [
-    "agree", "alone", "check_batch", "count", "first", "gather", "join", "leave", "rank", "rows",
-    "share", "together",
+    "agree", "alone", "check_batch", "count", "first", "gather", "join", "joined", "leave", "rank",
+    "rows", "share", "together",
 ]  # fmt: skip
 
 HEARTBEAT = 30  # seconds until jax's own watch gives a process up
@@ -93,12 +93,12 @@ def _devices(membership: Membership) -> list[int] | None:
 
 def count() -> int:
     """Returns how many processes there are. Not a collective."""
-    return _jax().process_count() if _joined() else 1
+    return _jax().process_count() if joined() else 1
 
 
 def rank() -> int:
     """Returns which process this is, from 0. Not a collective."""
-    return _jax().process_index() if _joined() else 0
+    return _jax().process_index() if joined() else 0
 
 
 def first() -> bool:
@@ -106,7 +106,8 @@ def first() -> bool:
     return rank() == 0
 
 
-def _joined() -> bool:
+def joined() -> bool:
+    """Returns whether several devices share the batches, of one process or more."""
     if keras.backend.backend() != "jax":
         return False
     return keras.distribution.distribution() is not None or _jax().distributed.is_initialized()
@@ -156,7 +157,7 @@ def together(what: str) -> Iterator[bool]:
 
 def check_batch(size: int) -> None:
     """Raises a ValueError unless a batch divides among all devices. Not a collective."""
-    if not _joined():
+    if not joined():
         return
     devices = _jax().device_count()
     if size % devices:

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import platform
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from hashlib import sha256
@@ -38,6 +39,7 @@ from keras_perceptual.training.validation import StyleValidation, Validation
 __all__ = ["resume", "train"]
 
 CHECKPOINT = "checkpoint.weights.h5"
+SEEN = 30  # seconds in which a disk that is shared shows others what was written
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,8 @@ def train(recipe: Recipe, sources: Sources, out: Path, board: Path | None = None
         TrainingError: if `out` holds a run, or the loss stops being a number.
         DataError, ImageError, LossNetworkError, ZooError, ValueError: from what is used.
     """
-    processes.agree({"a recipe": _digest(json.dumps(recipe.to_dict()).encode()), **_held(out)})
+    told = json.dumps([recipe.to_dict(), keras_perceptual.__version__])
+    processes.agree({"recipe and version": _digest(told.encode()), **_held(out)})
     if (out / "recipe.json").exists():
         raise TrainingError(f"{out}: holds a run already; --resume it or name another --out")
     run = _Run(recipe, sources, out)
@@ -123,6 +126,8 @@ class _Run:
         processes.check_batch(recipe.batch_size)
         keras.utils.set_random_seed(recipe.seed)
         training, self.validation = find_photographs(sources)
+        names = _digest("\0".join(path.name for path in training).encode())
+        processes.agree({"the photographs": f"{len(training)} ({names})"})
         self.patches = build_patches(recipe, training, sources.workers)
         self.trainer = build_trainer(recipe, sources, start=not self.checkpoint.exists())
         with precision("float32"), processes.alone():
@@ -152,6 +157,10 @@ class _Run:
                 self.out.mkdir(parents=True, exist_ok=True)
                 with atomic_path(self.out / "recipe.json") as beside:
                     beside.write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        for _ in range(SEEN):
+            if (self.out / "recipe.json").exists():
+                break
+            time.sleep(1)
         processes.agree(_held(self.out))
 
     def restore(self, loss_network: Mapping | None) -> None:
@@ -213,7 +222,7 @@ class _Run:
                 self.validation, self.result, recipe.scale, recipe.blur, recipe.damages, *files
             )
         loss = self.trainer.perceptual_loss
-        if processes.count() > 1:  # its arrays are of all processes
+        if processes.joined():  # its arrays are of all devices
             with processes.alone():
                 loss = build_loss(recipe, self.sources)
         return StyleValidation(self.validation, self.result, loss, recipe.grain, *files)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 __all__ = [
     "BlendError",
     "Cancelled",
+    "ClusterError",
     "DataError",
     "EngineError",
     "ExportError",
@@ -71,6 +72,10 @@ class DataError(PerceptualError):
 
 class TrainingError(PerceptualError):
     """A run that cannot start or go on."""
+
+
+class ClusterError(PerceptualError):
+    """Several machines, or several processes, that cannot begin or go on together."""
 
 
 class ExportError(PerceptualError):

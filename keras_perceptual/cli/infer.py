@@ -10,7 +10,8 @@ from pathlib import Path
 
 from keras_perceptual.cli import jobs as batch
 from keras_perceptual.cli import options, reports
-from keras_perceptual.cli.options import STREAM
+from keras_perceptual.cli.options import STREAM, WORKERS
+from keras_perceptual.cluster.stores import is_url
 from keras_perceptual.errors import ImageError, PerceptualError
 from keras_perceptual.evaluation import figures
 from keras_perceptual.files import formats, images
@@ -21,7 +22,8 @@ from keras_perceptual.inference.upscaler import Upscaler
 from keras_perceptual.system.quiet import private_stderr
 
 
-def _open(arguments: argparse.Namespace) -> Converter:
+def open_model(arguments: argparse.Namespace) -> Converter:
+    """Opens the model that the arguments name."""
     if arguments.style:
         return Stylizer(
             arguments.style,
@@ -48,7 +50,8 @@ def _open(arguments: argparse.Namespace) -> Converter:
     )
 
 
-def _suffix(arguments: argparse.Namespace, model: Converter) -> str:
+def suffix(arguments: argparse.Namespace, model: Converter) -> str:
+    """Returns what the names of outputs have behind those of their inputs."""
     if isinstance(model, Stylizer):
         return f"_{model.name}"
     if arguments.size:
@@ -70,7 +73,7 @@ def _sizing(arguments: argparse.Namespace) -> Callable[[int, int], tuple[int, in
     return None
 
 
-def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], list[str]]:
+def _plan(arguments: argparse.Namespace, ending: str) -> tuple[list[batch.Job], list[str]]:
     """Returns the jobs, and what is wrong with inputs that give none."""
     jobs: list[batch.Job] = []
     errors: list[str] = []
@@ -84,7 +87,7 @@ def _plan(arguments: argparse.Namespace, suffix: str) -> tuple[list[batch.Job], 
                 jobs += batch.plan(
                     given,
                     arguments.output,
-                    suffix,
+                    ending,
                     arguments.recursive,
                     errors.append,
                     arguments.format,
@@ -102,7 +105,7 @@ def _times(source: Path) -> tuple[int, int] | None:
     return status.st_atime_ns, status.st_mtime_ns
 
 
-def _worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
+def worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
     """Returns the function that does one job."""
     sizing = _sizing(arguments)
 
@@ -159,19 +162,23 @@ def main(argv: Sequence[str] | None = None, prog: str = "infer.py") -> int:
         parser.error(f"expected a file in a folder that is there for --report, received {report}")
     if arguments.style and (arguments.model or arguments.fidelity):
         parser.error("--style paints, --model and --fidelity enlarge; choose one")
+    if arguments.cluster or any(map(is_url, filter(None, (*arguments.inputs, arguments.output)))):
+        from keras_perceptual.cli import cluster
+
+        return cluster.main(arguments, parser)
     if _misnamed(arguments):
         parser.error(f"expected an output of the format of --format, received {arguments.output}")
     try:
-        model = _open(arguments)
+        model = open_model(arguments)
     except (PerceptualError, ValueError) as error:
         parser.error(str(error))
-    jobs, errors = _plan(arguments, _suffix(arguments, model))
+    jobs, errors = _plan(arguments, suffix(arguments, model))
     if wrong := batch.clash([job for job in jobs if STREAM not in (job.source, job.target)]):
         parser.error(wrong)
     if len(jobs) > 1 and any(job.target == STREAM for job in jobs):
         parser.error("stdout takes one image; name a folder with -o")
     with private_stderr(), reports.Reporter(prog, jobs, errors) as reporter:
-        work = _worker(arguments, model)
-        for result in batch.run(jobs, work, arguments.workers, reporter.share):
+        work = worker(arguments, model)
+        for result in batch.run(jobs, work, arguments.workers or WORKERS, reporter.share):
             reporter.ended(result)
     return reporter.conclude(report)

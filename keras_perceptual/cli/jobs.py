@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from keras_perceptual.errors import Cancelled, ImageError, reason
 from keras_perceptual.files import formats, images
 from keras_perceptual.inference.request import Choice
 
-__all__ = ["Done", "Job", "Result", "Work", "clash", "plan", "run"]
+__all__ = ["Done", "Job", "Result", "Work", "attempt", "clash", "named", "plan", "run"]
 
 
 @dataclass(frozen=True)
@@ -89,19 +89,10 @@ def plan(
     Raises:
         ImageError: if a folder cannot be listed or has no images.
     """
-
-    def named(path: Path) -> str:
-        own = ending or path.suffix
-        try:
-            formats.of(f"a{own}")
-        except ImageError:
-            own = ".png"
-        return f"{path.stem}{suffix}{own}"
-
     if not os.path.isdir(source):
         if output and output.suffix and not os.path.isdir(output):
             return [Job(source, output)]
-        return [Job(source, (output or source.parent) / named(source))]
+        return [Job(source, (output or source.parent) / named(source, suffix, ending))]
     root = output or source.with_name(f"{_real(source).name}{suffix}")
     inside = _real(root)
     found = [
@@ -112,7 +103,20 @@ def plan(
     if not found:
         where = "" if recursive else "; --recursive looks in the folders inside it"
         raise ImageError(f"{source}: expected images in this folder, found none{where}")
-    return [Job(path, root / path.relative_to(source).parent / named(path)) for path in found]
+    return [
+        Job(path, root / path.relative_to(source).parent / named(path, suffix, ending))
+        for path in found
+    ]
+
+
+def named(path: PurePath, suffix: str, ending: str | None) -> str:
+    """Returns the name of an input's output; `plan` says what the arguments are."""
+    own = ending or path.suffix
+    try:
+        formats.of(f"a{own}")
+    except ImageError:
+        own = ".png"
+    return f"{path.stem}{suffix}{own}"
 
 
 def _real(path: Path) -> Path:
@@ -162,20 +166,7 @@ def run(
                 raise Cancelled
             progress(job, done)
 
-        began = time.monotonic()
-        done, error = None, ""
-        try:
-            report(0.0)
-            done = work(job, report)
-        except Cancelled:
-            error = "cancelled"
-        except ImageError as failure:
-            error = str(failure)
-        except MemoryError:
-            error = f"{job.source}: not enough memory; --memory makes tiles smaller"
-        except Exception as failure:  # whatever it is, the others go on
-            error = f"{job.source}: {reason(failure)}"
-        return Result(job, done, time.monotonic() - began, error)
+        return attempt(job, work, report)
 
     with ThreadPoolExecutor(workers, "enlarge") as pool:
         waiting = iter(jobs)
@@ -195,3 +186,21 @@ def run(
             stop.set()
             for each in running:
                 each.cancel()
+
+
+def attempt(job: Job, work: Work, progress: Callable[[float], None]) -> Result:
+    """Does a job; whatever goes wrong is in its result, in a line."""
+    began = time.monotonic()
+    done, error = None, ""
+    try:
+        progress(0.0)
+        done = work(job, progress)
+    except Cancelled:
+        error = "cancelled"
+    except ImageError as failure:
+        error = str(failure)
+    except MemoryError:
+        error = f"{job.source}: not enough memory; --memory makes tiles smaller"
+    except Exception as failure:  # whatever it is, the others go on
+        error = f"{job.source}: {reason(failure)}"
+    return Result(job, done, time.monotonic() - began, error)

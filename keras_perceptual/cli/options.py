@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_perceptual.cluster.stores import is_url
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import formats
 from keras_perceptual.inference.converter import LARGEST_SCALE
@@ -16,10 +17,11 @@ from keras_perceptual.inference.upscaler import PRECISIONS
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.pixels.histograms import HISTOGRAM_MATCHES
 
-__all__ = ["STREAM", "add_histogram_match", "add_precision", "named_weights", "parser"]
+__all__ = ["STREAM", "WORKERS", "add_histogram_match", "add_precision", "named_weights", "parser"]
 
 _Group = argparse._ArgumentGroup
 STREAM = Path("-")  # stdin as an input, stdout as an output
+WORKERS = 3  # files at a time
 
 
 def _number(kind: type, least: float, most: float, what: str) -> Callable[[str], Any]:
@@ -69,6 +71,11 @@ def named_weights(text: str, what: str) -> dict[str, float]:
         raise argparse.ArgumentTypeError(f"expected {what}, received {text!r}") from None
 
 
+def _place(text: str) -> Path | str:
+    """Returns a path, or a URL as it is: a path would have one slash where it has two."""
+    return text if is_url(text) else Path(text)
+
+
 def _ending(text: str) -> str:
     ending = f".{text.lower().removeprefix('.')}"
     try:
@@ -97,13 +104,14 @@ def parser(prog: str) -> argparse.ArgumentParser:
         "photo_x4.jpg or photo_STYLE.jpg beside it, the folder photos becomes photos_x4; - is "
         "stdin, and as an output stdout.",
     )
-    parser.add_argument("inputs", nargs="*", type=Path, help="image files and folders of them")
-    parser.add_argument("-o", "--output", type=Path, help="file, or folder, to write to")
+    parser.add_argument("inputs", nargs="*", type=_place, help="image files and folders of them")
+    parser.add_argument("-o", "--output", type=_place, help="file, or folder, to write to")
     _add_sizes(parser)
     _add_models(parser.add_argument_group("model"))
     _add_styles(parser.add_argument_group("style"))
     _add_files(parser.add_argument_group("files"))
     _add_machine(parser.add_argument_group("machine"))
+    _add_cluster(parser.add_argument_group("cluster"))
     return parser
 
 
@@ -260,7 +268,9 @@ def _add_machine(machine: _Group) -> None:
     )
     machine.add_argument("--threads", type=_POSITIVE, help="processor cores of the network (all)")
     machine.add_argument(
-        "--workers", type=_POSITIVE, default=3, help="files at a time (%(default)s)"
+        "--workers",
+        type=_POSITIVE,
+        help=f"files at a time ({WORKERS}); of a cluster, processes (one for each core)",
     )
     machine.add_argument(
         "--memory",
@@ -268,4 +278,16 @@ def _add_machine(machine: _Group) -> None:
         metavar="BYTES",
         help="for tiles, such as 500M (half the free), and "
         "for files that are decoded as a whole (2G)",
+    )
+
+
+def _add_cluster(cluster: _Group) -> None:
+    cluster.add_argument(
+        "--cluster",
+        metavar="local|ADDRESS",
+        help="share the files out on a Ray cluster, and take URLs such as s3://bucket/in too; "
+        "--threads is then of each process (1). Needs pip install 'ray[data]' s3fs",
+    )
+    cluster.add_argument(
+        "--force", action="store_true", help="write beside outputs that other options made"
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from tqdm.auto import tqdm
 
@@ -46,6 +48,32 @@ def _model_row(name: str) -> str:
     )
 
 
+class Named(Protocol):
+    """A file to do: `batch.Job`, or one that has URLs."""
+
+    @property
+    def source(self) -> Path | str: ...
+
+    @property
+    def target(self) -> Path | str: ...
+
+
+class Ended(Protocol):
+    """What became of a file: `batch.Result`, or one of a cluster."""
+
+    @property
+    def job(self) -> Named: ...
+
+    @property
+    def done(self) -> batch.Done | None: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def error(self) -> str: ...
+
+
 class Reporter:
     """Shows progress, and prints a line on each file as it ends.
 
@@ -56,21 +84,34 @@ class Reporter:
         prog: what messages begin with.
         jobs: what is to be done.
         errors: what is wrong already, a line each.
+        keep: whether to remember what became of each file, for `conclude` to write.
+        every: seconds between lines of progress where there is no terminal for a bar.
     """
 
-    def __init__(self, prog: str, jobs: Sequence[batch.Job], errors: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        prog: str,
+        jobs: Sequence[Named],
+        errors: Sequence[str] = (),
+        *,
+        keep: bool = True,
+        every: float = math.inf,
+    ) -> None:
         self._prog, self._many = prog, len(jobs) > 1
         self._out = sys.stderr if any(job.target == STREAM for job in jobs) else sys.stdout
-        self._results: list[batch.Result] = []
+        self._rows: list[dict[str, Any]] = []
         self._errors: list[str] = []
+        self._keep, self._every = keep, every
         form = None if self._many else "{l_bar}{bar}| {elapsed}<{remaining}"
         unit = "image" if self._many else "it"
         self._bar = tqdm(
             total=len(jobs) if self._many else 1.0, unit=unit, bar_format=form, disable=None
         )
         self._pixels, self._began, self._lock = 0, time.monotonic(), threading.Lock()
+        self._total, self._ended, self._there = len(jobs), 0, 0
+        self._first = self._told = 0.0  # when the first file ended, and when progress was told
         for error in errors:
-            self._failed(error)
+            self.failed(error)
 
     def __enter__(self) -> Reporter:
         return self
@@ -78,7 +119,8 @@ class Reporter:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def _failed(self, error: str) -> None:
+    def failed(self, error: str) -> None:
+        """Prints what went wrong."""
         self._errors.append(one_line(error))
         tqdm.write(f"{self._prog}: {self._errors[-1]}", file=sys.stderr)
 
@@ -88,13 +130,16 @@ class Reporter:
             with self._lock:
                 self._bar.update(done - self._bar.n)
 
-    def ended(self, result: batch.Result) -> None:
+    def ended(self, result: Ended) -> None:
         """Prints what became of a file."""
-        self._results.append(result)
+        self._ended += 1
+        if self._keep:
+            self._rows.append(_row(result))
         target = "stdout" if result.job.target == STREAM else one_line(str(result.job.target))
         if result.error:
-            self._failed(result.error)
+            self.failed(result.error)
         elif result.done is None:
+            self._there += 1
             tqdm.write(f"{target} is there already", file=self._out)
         else:
             height, width = result.done.size
@@ -103,9 +148,24 @@ class Reporter:
             tqdm.write(f"{target} ({width}x{height}){why}", file=self._out)
             self._pixels += height * width
         if self._many:
-            speed = self._pixels / 1e6 / (time.monotonic() - self._began)
-            self._bar.set_postfix_str(f"{speed:.1f} megapixels/s", refresh=False)
+            now = time.monotonic()
+            speed = f"{self._pixels / 1e6 / (now - self._began):.1f} megapixels/s"
+            self._bar.set_postfix_str(speed, refresh=False)
             self._bar.update()
+            if self._bar.disable and result.done is not None:
+                self._progress(speed, now)
+
+    def _progress(self, speed: str, now: float) -> None:
+        """Prints how far it is, and how long the rest takes as fast as it went from the first."""
+        done = self._ended - self._there
+        if done == 1:
+            self._first = self._told = now
+        elif now - self._told >= self._every:
+            self._told = now
+            each = (now - self._first) / (done - 1)
+            left = tqdm.format_interval(each * (self._total - self._ended))
+            line = f"{self._prog}: {self._ended} of {self._total} files, {speed}, {left} left"
+            print(line, file=sys.stderr, flush=True)
 
     def conclude(self, path: str | os.PathLike | None = None) -> int:
         """Prints again what failed, of several files.
@@ -116,23 +176,22 @@ class Reporter:
         Returns:
             The exit status: 1 if anything failed.
         """
-        if self._errors and len(self._results) > 1:
+        if self._errors and self._ended > 1:
             lines = (f"  {error}" for error in self._errors)
             print(f"{self._prog}: {len(self._errors)} failed:", *lines, sep="\n", file=sys.stderr)
         if path is not None:
             try:
                 self._write(path)
             except OSError as error:
-                self._failed(f"{path}: cannot be written: {error.strerror}")
+                self.failed(f"{path}: cannot be written: {error.strerror}")
         return 1 if self._errors else 0
 
     def _write(self, path: str | os.PathLike) -> None:
-        rows = [_row(result) for result in self._results]
         with atomic_path(path) as beside:
-            beside.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
+            beside.write_text(json.dumps(self._rows, indent=2) + "\n", "utf-8")
 
 
-def _row(result: batch.Result) -> dict[str, Any]:
+def _row(result: Ended) -> dict[str, Any]:
     """Returns what a report says of a file."""
     done = result.done
     choice = done and done.choice

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from keras_perceptual.cli.checkout import checkout
+from keras_perceptual.cli.distributed import Group, add_flag
 from keras_perceptual.cli.options import named_weights
 from keras_perceptual.errors import PerceptualError
 from keras_perceptual.system.quiet import quiet_stderr
@@ -86,6 +87,7 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
         help="write the curves and samples for TensorBoard too, into RUN/tensorboard; a run that "
         "has them goes on with them (needs pip install tensorboard)",
     )
+    add_flag(parser)
     numbers = parser.add_argument_group(
         "numbers of the recipe, to change", f"In brackets is what {_DEFAULT.name} has."
     )
@@ -151,7 +153,8 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
         prog: name of the program, that messages begin with; by default the script's.
 
     Returns:
-        The exit status: 0, 1 for a training that failed, 130 for one that was stopped.
+        The exit status: 0, 1 for a training that failed, 130 for one that was stopped, 75 where
+        another process was lost and all have to begin again.
     """
     options = parser(prog)
     arguments = options.parse_args(argv)
@@ -173,19 +176,29 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
         options.error(
             "TensorBoard's files need packages of their own: pip install tensorboard tensorflow"
         )
+    try:
+        group = Group(options.prog, out, arguments.distributed)
+    except ValueError as error:
+        options.error(f"--distributed: {error}")
+    if group.several and not (arguments.out or arguments.resume):
+        options.error("expected --out FOLDER or --resume RUN, of all processes the same")
     logging.basicConfig(format="%(message)s")
     try:
-        last = _train(recipe, data, out, board, arguments)
+        with group.joined():
+            last = _train(recipe, data, out, board, arguments)
     except ModuleNotFoundError as error:
-        print(f"{options.prog}: {error}; pip install -r requirements.txt has it", file=sys.stderr)
-        return 1
+        has = "pip install jax" if error.name == "jax" else "pip install -r requirements.txt has it"
+        print(f"{options.prog}: {error}; {has}", file=sys.stderr)
+        return group.status(1)
     except KeyboardInterrupt:
         python = "python " if options.prog.endswith(".py") else ""
         print(f"stopped; go on with: {python}{options.prog} --resume {out}", file=sys.stderr)
-        return 130
+        return group.status(130)
     except (PerceptualError, ValueError, OSError) as error:
         print(f"{options.prog}: {error}", file=sys.stderr)
-        return 1
+        return group.status(1)
+    if not group.first:
+        return 0
     validated = ", ".join(f"{k} {v:.4g}" for k, v in last.items() if k.startswith("val_"))
     print(f"{out}: step {last['step']:.0f}, {validated or 'not validated'}")
     print(f"model: {out / 'model.keras'}, samples: {out / 'samples'}, curves: {out / 'curves.png'}")

@@ -19,8 +19,10 @@ from keras_perceptual.pixels.rows import cropped
 
 __all__ = [
     "Picture",
+    "is_image",
     "list_images",
     "middle",
+    "natural",
     "read",
     "write",
 ]
@@ -117,11 +119,21 @@ def middle(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels[top : top + side, left : left + side].copy()  # a view would keep all of them
 
 
-def _natural(name: str) -> list[str | int]:
-    """Returns what names are sorted by: texts and the numbers between them."""
+def natural(name: str) -> list[str | int]:
+    """Returns what names are sorted by, as people count: texts and the numbers between them."""
     parts: list[str | int] = [*re.split(r"([0-9]+)", name)]
     parts[1::2] = map(int, parts[1::2])
     return parts
+
+
+def is_image(name: str) -> bool:
+    """Returns whether a file is one to take, by its ending: not if it or a folder of it is hidden.
+
+    Args:
+        name: of the file, with the folders that it lies in.
+    """
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return not hidden and os.path.splitext(name)[1].lower() in formats.READABLE
 
 
 def list_images(
@@ -155,11 +167,7 @@ def list_images(
     found: list[Path] = []
     for root, folders, names in os.walk(os.fspath(folder), onerror=fail):
         folders[:] = (
-            sorted((f for f in folders if not f.startswith(".")), key=_natural) if recursive else []
+            sorted((f for f in folders if not f.startswith(".")), key=natural) if recursive else []
         )
-        found += [
-            Path(root, name)
-            for name in sorted(names, key=_natural)
-            if not name.startswith(".") and Path(name).suffix.lower() in formats.READABLE
-        ]
+        found += [Path(root, name) for name in sorted(names, key=natural) if is_image(name)]
     return found

@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 from keras_perceptual.errors import TrainingError
 from keras_perceptual.models.loading import save_generator
 from keras_perceptual.system.atomic import atomic_path, hidden_folder
+from keras_perceptual.training import processes
 
-__all__ = ["Averaging", "Checkpoint", "Guard", "Progress", "no_number"]
+__all__ = ["Averaging", "Checkpoint", "First", "Guard", "Progress", "no_number"]
 
 
 class Guard(keras.callbacks.Callback):
@@ -60,9 +61,11 @@ def no_number(what: str, step: int, checkpoint: Path) -> TrainingError:
 class Progress(keras.callbacks.Callback):
     """A bar over the whole run with the latest loss and validation; to be closed."""
 
-    def __init__(self, done: int, steps: int) -> None:
+    def __init__(self, done: int, steps: int, shown: bool = True) -> None:
         super().__init__()
-        self.bar = tqdm(initial=done, total=steps, unit="step", dynamic_ncols=True)
+        self.bar = tqdm(
+            initial=done, total=steps, unit="step", dynamic_ncols=True, disable=not shown
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
@@ -91,6 +94,51 @@ class Averaging(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.result.set_weights(self.model.averaged_weights())
+
+
+class First(keras.callbacks.Callback):
+    """Leaves callbacks to process 0; the others wait for it at the end of each epoch.
+
+    Args:
+        callbacks: that look at the model, write files, and change nothing.
+    """
+
+    def __init__(self, callbacks: list[keras.callbacks.Callback]) -> None:
+        super().__init__()
+        self.callbacks = callbacks if processes.first() else []
+
+    def set_params(self, params):
+        for each in self.callbacks:
+            each.set_params(params)
+
+    def set_model(self, model):
+        super().set_model(model)
+        for each in self.callbacks:
+            each.set_model(model)
+
+    def on_train_begin(self, logs=None):
+        with processes.alone():
+            for each in self.callbacks:
+                each.on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        with processes.alone():
+            for each in self.callbacks:
+                each.on_epoch_begin(epoch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        for each in self.callbacks:
+            each.on_train_batch_end(batch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        with processes.together("validating and saving"):
+            for each in self.callbacks:
+                each.on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs=None):
+        with processes.alone():
+            for each in self.callbacks:
+                each.on_train_end(logs)
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +26,8 @@ __all__ = ["MOST_PIXELS", "Patches", "painting", "split", "with_styles"]
 
 # Of a photograph; several are decoded at once, at up to 15 bytes a pixel.
 MOST_PIXELS = 64_000_000
+
+Cut = list[tuple[np.ndarray, np.ndarray]]  # the patches of a photograph, as (lr, hr)
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +119,9 @@ class Patches:
         damage: what LR patches went through, if they are not to be clean.
         seed: of everything that is drawn.
         workers: that decode, as `workers.pool` takes it.
+        part: (which, of how many) parts of the photographs are decoded here; the others' patches
+            come from `gather`.
+        gather: takes an array and returns those of all parts, `[parts, ...]`, in their order.
 
     Raises:
         DataError: while iterating, when no photograph can be used.
@@ -139,6 +144,8 @@ class Patches:
         damage: Damage | None = None,
         seed: int = 0,
         workers: int = 2,
+        part: tuple[int, int] = (0, 1),
+        gather: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         if not paths:
             raise DataError("expected at least one photograph, found none")
@@ -147,6 +154,7 @@ class Patches:
         self.blur, self.shrink, self.clipping = blur, shrink, clipping
         self.grain, self.damage = grain, damage
         self.seed, self.workers = seed, workers
+        self._part, self._gather = part, gather
         self.broken: set[Path] = set()
         self.too_small: set[Path] = set()
         self._order = lru_cache(2)(self._shuffled_paths)
@@ -167,10 +175,12 @@ class Patches:
             yield np.stack(lr).astype(np.float32), np.stack(hr).astype(np.float32)
 
     def __getstate__(self) -> dict:
-        return {name: value for name, value in vars(self).items() if name != "_order"}
+        return {
+            name: value for name, value in vars(self).items() if name not in ("_order", "_gather")
+        }
 
     def __setstate__(self, state: dict) -> None:
-        vars(self).update(state, _order=lru_cache(2)(self._shuffled_paths))
+        vars(self).update(state, _gather=None, _order=lru_cache(2)(self._shuffled_paths))
 
     def _patches(self, chunk: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields patches from chunk number `chunk` on, decoding the next ones meanwhile."""
@@ -179,9 +189,9 @@ class Patches:
             try:
                 for number in itertools.count(chunk):
                     first = number * self.PHOTOGRAPHS
-                    ahead.append(
-                        [workers.submit(self._cut, first + i) for i in range(self.PHOTOGRAPHS)]
-                    )
+                    which, parts = self._part
+                    mine = range(which, self.PHOTOGRAPHS, parts)
+                    ahead.append([workers.submit(self._cut, first + i) for i in mine])
                     if len(ahead) == 2:
                         yield from self._shuffled(ahead.popleft(), number - 1)
             finally:
@@ -191,8 +201,8 @@ class Patches:
     def _shuffled(
         self, futures: list[Future], number: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        cut = (self._used(future.result()) for future in futures)
-        per_photograph = [patches for patches in cut if patches]
+        chunk = self._gathered([self._used(future.result()) for future in futures])
+        per_photograph = [patches for patches in chunk if patches]
         position = (number + 1) * self.PHOTOGRAPHS
         for tried in range(2 * len(self.paths)):  # at least one whole turn
             if per_photograph:
@@ -211,10 +221,30 @@ class Patches:
         np.random.default_rng((self.seed, 1, number)).shuffle(order)
         return (flat[i] for i in order)
 
+    def _gathered(self, mine: list[Cut]) -> list[Cut]:
+        """Returns the patches of a chunk's photographs, of those that others decoded too."""
+        parts = self._part[1]
+        if self._gather is None or parts == 1:
+            return mine
+        most = -(-self.PHOTOGRAPHS // parts)
+        small, large = self.patch_size // self.scale, self.patch_size
+        usable = np.zeros(most, np.uint8)
+        lr = np.zeros((most, self.PATCHES, small, small, 3), np.uint8)
+        hr = np.zeros((most, self.PATCHES, large, large, 3), np.uint8)
+        for i, patches in enumerate(mine):
+            if patches:
+                usable[i] = 1
+                lr[i], hr[i] = map(np.stack, zip(*patches, strict=True))
+        usable, lr, hr = map(self._gather, (usable, lr, hr))
+        turns = (divmod(i, parts)[::-1] for i in range(self.PHOTOGRAPHS))
+        return [
+            list(zip(lr[turn], hr[turn], strict=True)) if usable[turn] else [] for turn in turns
+        ]
+
     def _shuffled_paths(self, turn: int) -> np.ndarray:
         return np.random.default_rng((self.seed, 0, turn)).permutation(len(self.paths))
 
-    def _cut(self, position: int) -> list[tuple[np.ndarray, np.ndarray]] | _Unusable:
+    def _cut(self, position: int) -> Cut | _Unusable:
         """Cuts patches from the photograph at a position of the endless shuffled sequence."""
         turn, index = divmod(position, len(self.paths))
         path = self.paths[self._order(turn)[index]]
@@ -262,9 +292,7 @@ class Patches:
         # Copies, not views: a view keeps its whole photograph in memory.
         return lr.copy(), hr.copy()
 
-    def _used(
-        self, cut: list[tuple[np.ndarray, np.ndarray]] | _Unusable
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _used(self, cut: Cut | _Unusable) -> Cut:
         """Returns patches as they are; of a photograph that has none, remembers that."""
         if not isinstance(cut, _Unusable):
             return cut

@@ -16,6 +16,7 @@ from keras_perceptual.losses import vgg
 from keras_perceptual.losses.perceptual import PerceptualLoss, check_names, layer_of
 from keras_perceptual.models import generators
 from keras_perceptual.models.loading import load_generator, transfer
+from keras_perceptual.training import processes
 from keras_perceptual.training.dataset import Patches, painting, split
 from keras_perceptual.training.optimizer import SteadyAdam
 from keras_perceptual.training.recipe import Recipe
@@ -95,6 +96,8 @@ def build_patches(recipe: Recipe, paths: list[Path], workers: int) -> Patches:
         damage=recipe.damages,
         seed=recipe.seed,
         workers=workers,
+        part=(processes.rank(), processes.count()),
+        gather=processes.gather,
     )
 
 

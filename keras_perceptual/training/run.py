@@ -6,8 +6,10 @@ import json
 import logging
 import math
 import platform
+import time
 from collections.abc import Mapping
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import keras
@@ -17,13 +19,15 @@ import keras_perceptual
 from keras_perceptual.errors import PerceptualError, TrainingError, reason
 from keras_perceptual.losses import vgg
 from keras_perceptual.system.atomic import atomic_path
+from keras_perceptual.training import processes
 from keras_perceptual.training.board import Board
-from keras_perceptual.training.callbacks import Averaging, Checkpoint, Guard, Progress
+from keras_perceptual.training.callbacks import Averaging, Checkpoint, First, Guard, Progress
 from keras_perceptual.training.dataset import with_styles
 from keras_perceptual.training.history import History
 from keras_perceptual.training.prepare import (
     Sources,
     build_generator,
+    build_loss,
     build_patches,
     build_trainer,
     find_photographs,
@@ -33,6 +37,9 @@ from keras_perceptual.training.recipe import Recipe
 from keras_perceptual.training.validation import StyleValidation, Validation
 
 __all__ = ["resume", "train"]
+
+CHECKPOINT = "checkpoint.weights.h5"
+SEEN = 30  # seconds in which a disk that is shared shows others what was written
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +60,8 @@ def train(recipe: Recipe, sources: Sources, out: Path, board: Path | None = None
         TrainingError: if `out` holds a run, or the loss stops being a number.
         DataError, ImageError, LossNetworkError, ZooError, ValueError: from what is used.
     """
+    told = json.dumps([recipe.to_dict(), keras_perceptual.__version__])
+    processes.agree({"recipe and version": _digest(told.encode()), **_held(out)})
     if (out / "recipe.json").exists():
         raise TrainingError(f"{out}: holds a run already; --resume it or name another --out")
     run = _Run(recipe, sources, out)
@@ -75,6 +84,7 @@ def resume(out: Path, board: Path | None = None) -> dict:
             another one now.
     """
     path = out / "recipe.json"
+    processes.agree(_held(out))
     try:
         stored = json.loads(path.read_text("utf-8"))
         run = _Run(Recipe(**stored["recipe"]), Sources(**stored["sources"]), out)
@@ -85,6 +95,18 @@ def resume(out: Path, board: Path | None = None) -> dict:
         raise TrainingError(f"{path}: expected the recipe of a run: {reason(error)}") from error
     run.restore(loss_network)
     return run.fit(board)
+
+
+def _held(out: Path) -> dict[str, str]:
+    """Returns what a run's folder holds, as the processes that share it have to see it."""
+    return {
+        name: _digest(path.read_bytes()) if (path := out / name).exists() else "none"
+        for name in ("recipe.json", CHECKPOINT)
+    }
+
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()[:12]
 
 
 class _Run:
@@ -100,12 +122,15 @@ class _Run:
 
     def __init__(self, recipe: Recipe, sources: Sources, out: Path) -> None:
         self.recipe, self.sources, self.out = recipe, sources, out
-        self.checkpoint = out / "checkpoint.weights.h5"
+        self.checkpoint = out / CHECKPOINT
+        processes.check_batch(recipe.batch_size)
         keras.utils.set_random_seed(recipe.seed)
         training, self.validation = find_photographs(sources)
+        names = _digest("\0".join(path.name for path in training).encode())
+        processes.agree({"the photographs": f"{len(training)} ({names})"})
         self.patches = build_patches(recipe, training, sources.workers)
         self.trainer = build_trainer(recipe, sources, start=not self.checkpoint.exists())
-        with precision("float32"):
+        with precision("float32"), processes.alone():
             self.result = build_generator(recipe, sources)
 
     def save_recipe(self) -> None:
@@ -127,9 +152,16 @@ class _Run:
                 "backend": keras.backend.backend(),
             },
         }
-        self.out.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.out / "recipe.json") as beside:
-            beside.write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        with processes.together("making the run's folder") as first:
+            if first:
+                self.out.mkdir(parents=True, exist_ok=True)
+                with atomic_path(self.out / "recipe.json") as beside:
+                    beside.write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        for _ in range(SEEN):
+            if (self.out / "recipe.json").exists():
+                break
+            time.sleep(1)
+        processes.agree(_held(self.out))
 
     def restore(self, loss_network: Mapping | None) -> None:
         """Goes back to the last checkpoint, if there is one and the loss network is the same."""
@@ -148,11 +180,14 @@ class _Run:
     def fit(self, board: Path | None) -> dict:
         """Makes the steps that are left, saving each epoch; returns the last row of history.csv."""
         recipe, done, styles = self.recipe, self.trainer.step, len(self.sources.styles)
+        processes.agree({"the step to go on from": done})
         history = History(self.out / "history.csv", keep=done)
+        batches = with_styles(self.patches.batches(done), styles, recipe.seed, done)
         if done < recipe.steps:
-            with closing(Progress(done, recipe.steps)) as progress:
+            with closing(Progress(done, recipe.steps, processes.first())) as progress:
+                shown = self._shown(progress, history, board) if processes.first() else []
                 self.trainer.fit(
-                    with_styles(self.patches.batches(done), styles, recipe.seed, done),
+                    processes.share(batches),
                     steps_per_epoch=min(recipe.epoch_steps, recipe.steps),
                     initial_epoch=done // recipe.epoch_steps,
                     epochs=math.ceil(recipe.steps / recipe.epoch_steps),
@@ -161,16 +196,24 @@ class _Run:
                     callbacks=[
                         Averaging(self.result),
                         Guard(recipe.steps, self.checkpoint),
-                        progress,
-                        self._validation(),
-                        history,
-                        *([Board(board, self.out)] if board else []),
-                        Checkpoint(self.checkpoint, self.result, self.out / "model.keras"),
+                        First(shown),
                     ],
                 )
         if self.patches.too_small:
             logger.warning("%d photographs were too small and skipped", len(self.patches.too_small))
         return history.rows[-1] if history.rows else {"step": done}
+
+    def _shown(
+        self, progress: Progress, history: History, board: Path | None
+    ) -> list[keras.callbacks.Callback]:
+        """Returns the callbacks that look at the run and write its files."""
+        return [
+            progress,
+            self._validation(),
+            history,
+            *([Board(board, self.out)] if board else []),
+            Checkpoint(self.checkpoint, self.result, self.out / "model.keras"),
+        ]
 
     def _validation(self) -> keras.callbacks.Callback:
         recipe, files = self.recipe, (self.out, self.checkpoint)
@@ -179,6 +222,9 @@ class _Run:
                 self.validation, self.result, recipe.scale, recipe.blur, recipe.damages, *files
             )
         loss = self.trainer.perceptual_loss
+        if processes.joined():  # its arrays are of all devices
+            with processes.alone():
+                loss = build_loss(recipe, self.sources)
         return StyleValidation(self.validation, self.result, loss, recipe.grain, *files)
 
     def _loss_network(self) -> dict | None:

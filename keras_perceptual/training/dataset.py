@@ -1,11 +1,9 @@
-"""Folders of photographs to batches of (lr, hr), and paintings to style images."""
+"""Folders of photographs to batches of (lr, hr)."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -22,7 +20,7 @@ from keras_perceptual.pixels.grain import grained
 from keras_perceptual.training.degradations import Damage, lr_of
 from keras_perceptual.training.workers import pool
 
-__all__ = ["MOST_PIXELS", "Patches", "painting", "split", "with_styles"]
+__all__ = ["MOST_PIXELS", "Patches", "split"]
 
 # Of a photograph; several are decoded at once, at up to 15 bytes a pixel.
 MOST_PIXELS = 64_000_000
@@ -53,48 +51,6 @@ def split(paths: list[Path], most: int = 8) -> tuple[list[Path], list[Path]]:
         [path for i, path in enumerate(paths) if i not in held],
         [path for i, path in enumerate(paths) if i in held],
     )
-
-
-def painting(path: str | os.PathLike, size: int) -> np.ndarray:
-    """Reads a style image.
-
-    Args:
-        path: its file.
-        size: what it is resized to, in pixels: the side of a square of the same area.
-
-    Returns:
-        `[H, W, 3]` float32 in 0..255.
-
-    Raises:
-        ImageError: if it cannot be read.
-    """
-    image = Image.fromarray(images.read(path, most_pixels=MOST_PIXELS).pixels)
-    factor = size / math.sqrt(image.width * image.height)
-    sides = [max(16, round(side * factor)) for side in image.size]
-    return np.asarray(image.resize(sides, Image.Resampling.LANCZOS), np.float32)
-
-
-def with_styles(
-    batches: Iterator[tuple[np.ndarray, np.ndarray]], styles: int, seed: int, start: int
-) -> Iterator[tuple]:
-    """Adds a style to each image of batches, where there are several.
-
-    Args:
-        batches: of (lr, hr), from number `start` on.
-        styles: number of styles; up to 1 nothing is added.
-        seed: of the choice, which also depends on the batch's number.
-        start: number of the first batch.
-
-    Yields:
-        ((lr, style), hr), with `style` `[N, styles]` float32, one 1 a row.
-    """
-    for number, (lr, hr) in enumerate(batches, start):
-        if styles > 1:
-            rng = np.random.default_rng((seed, 3, number))
-            chosen = rng.permutation(np.arange(len(lr)) + rng.integers(styles)) % styles
-            yield (lr, np.eye(styles, dtype=np.float32)[chosen]), hr
-        else:
-            yield lr, hr
 
 
 class Patches:

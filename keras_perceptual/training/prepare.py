@@ -17,9 +17,10 @@ from keras_perceptual.losses.perceptual import PerceptualLoss, check_names, laye
 from keras_perceptual.models import generators
 from keras_perceptual.models.loading import load_generator, transfer
 from keras_perceptual.training import processes
-from keras_perceptual.training.dataset import Patches, painting, split
+from keras_perceptual.training.dataset import Patches, split
 from keras_perceptual.training.optimizer import SteadyAdam
 from keras_perceptual.training.recipe import Recipe
+from keras_perceptual.training.styles import painting
 from keras_perceptual.training.trainer import PerceptualTrainer
 from keras_perceptual.zoo.fields import check_fields
 

@@ -22,7 +22,6 @@ from keras_perceptual.system.atomic import atomic_path
 from keras_perceptual.training import processes
 from keras_perceptual.training.board import Board
 from keras_perceptual.training.callbacks import Averaging, Checkpoint, First, Guard, Progress
-from keras_perceptual.training.dataset import with_styles
 from keras_perceptual.training.history import History
 from keras_perceptual.training.prepare import (
     Sources,
@@ -34,6 +33,7 @@ from keras_perceptual.training.prepare import (
     precision,
 )
 from keras_perceptual.training.recipe import Recipe
+from keras_perceptual.training.styles import with_styles
 from keras_perceptual.training.validation import StyleValidation, Validation
 
 __all__ = ["resume", "train"]

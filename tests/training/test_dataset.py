@@ -11,7 +11,8 @@ from PIL import Image
 from keras_perceptual.errors import DataError, ImageError
 from keras_perceptual.files import images
 from keras_perceptual.pixels.resampling import degrade
-from keras_perceptual.training.dataset import Patches, painting, split, with_styles
+from keras_perceptual.training.dataset import Patches, split
+from keras_perceptual.training.styles import painting, with_styles
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from keras_perceptual.inference.checked import checked
 from keras_perceptual.inference.frameworks import load_keras, load_tensorflow
 from keras_perceptual.inference.litert import interpreter, read_tflite
 from keras_perceptual.inference.onnx_engine import OnnxEngine
+from keras_perceptual.pixels.levels import as_integers
 from keras_perceptual.system.quiet import quiet_stderr
 
 __all__ = [
@@ -27,7 +29,11 @@ __all__ = [
     "engine_name",
     "model_file",
     "open_engine",
+    "run_either",
 ]
+
+
+_SIGN = np.uint8(0x80)  # between 0..255 and -128..127
 
 
 class Engine(Protocol):
@@ -47,8 +53,21 @@ class Engine(Protocol):
         ...
 
 
+def run_either(engine: Engine, lr: np.ndarray) -> np.ndarray:
+    """Runs an engine on levels: float32, or uint8 where it has `run_levels`.
+
+    Returns:
+        `[N, scale H, scale W, 3]` of the same type.
+    """
+    if lr.dtype == np.uint8:
+        return engine.run_levels(lr)  # type: ignore[attr-defined]
+    return engine.run(lr)
+
+
 class LiteRTEngine:
     """Runs the `upscale` signature of a .tflite file with LiteRT on the CPU.
+
+    Of a file that is 8 bits from end to end, `run` rounds what it is given.
 
     Args:
         path: the file.
@@ -58,6 +77,9 @@ class LiteRTEngine:
     Raises:
         EngineError: if the file is not such a model.
     """
+
+    # From `[N, H, W, 3]` uint8 to the same larger, where the file needs no other numbers.
+    run_levels: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
         self.path = path
@@ -70,6 +92,8 @@ class LiteRTEngine:
                 self._upscale = self._interpreter.get_signature_runner("upscale")
                 (self._input,) = self._upscale.get_input_details()
                 (self._output,) = self._upscale.get_output_details()
+                if self._upscale.get_input_details()[self._input]["dtype"] is np.int8:
+                    self.run_levels = self._run_levels
                 self.run(np.zeros((1, 8, 8, 3), np.float32))
         except BlendError as error:
             raise EngineError(f"{path} and {blend and blend.path}: {error}") from None
@@ -80,7 +104,13 @@ class LiteRTEngine:
 
     @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
+        if self.run_levels:
+            return self.run_levels(as_integers(lr.copy(), np.uint8))
         return self._upscale(**{self._input: lr})[self._output]
+
+    def _run_levels(self, lr: np.ndarray) -> np.ndarray:
+        sr = self._upscale(**{self._input: (lr ^ _SIGN).view(np.int8)})[self._output]
+        return np.bitwise_xor(sr.view(np.uint8), _SIGN, out=sr.view(np.uint8))
 
 
 class KerasEngine:

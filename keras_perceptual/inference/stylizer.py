@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,8 @@ class Stylizer(Converter):
         EngineError: if the model's file cannot be loaded or paints no styles.
     """
 
+    paints = True
+
     def __init__(
         self,
         style: str | os.PathLike | Mapping[str, float],
@@ -91,7 +94,8 @@ class Stylizer(Converter):
         self.name = "+".join(map(zoo.short_name, mixture))
         self.path, self.scale = opened.path, scale
         self.strength, self.preserve_colour = strength, preserve_colour
-        self.grain, self.memory = grain, memory
+        self.grain, self.memory, self.threads = grain, memory, threads
+        self._mixture = {name: mixture[name] / sum(mixture.values()) for name in mixture}
         self._painter = Painter(opened, weights)
         self._pass = Pass(self._painter.measured(opened.example()[0]), self.name, COSTS, LEAST_COST)
 
@@ -105,5 +109,15 @@ class Stylizer(Converter):
             grain=self.grain,
             budget=self.memory or default_budget(),
         )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "style": self._mixture,
+            "model": [self.path.name, self.path.stat().st_size],
+            "strength": self.strength,
+            "preserve_colour": self.preserve_colour,
+            "grain": self.grain,
+            "scale": self.scale,
+        }
 
     stylize, stylize_file = Converter.convert, Converter.convert_file

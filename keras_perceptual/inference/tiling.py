@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.cores import Cores
-from keras_perceptual.inference.engines import Engine
+from keras_perceptual.inference.engines import Engine, run_either
 from keras_perceptual.inference.grid import (
     ALIGNED,
     MARGIN,
@@ -130,7 +130,11 @@ class Pass:
         if self._cores and self._cores.take(lr[..., 0].size):
             return self._cores.run(lr)[0]
         with self._lock:
-            return self.engine.run(lr)[0]
+            return run_either(self.engine, lr)[0]
+
+    @property
+    def _takes_integers(self) -> bool:
+        return getattr(self.engine, "run_levels", None) is not None
 
     def _measure_cost(self, sides: tuple[int, int], least: float) -> float:
         """Returns the bytes that a tile takes for each of its LR pixels."""
@@ -231,7 +235,9 @@ class Pass:
         for down, (top, _), rows in zip(bands, ranges, windows(take, ranges), strict=True):
             for across in columns:
                 window = seen(rows, top, height, down, across)
-                yield window, self._run(as_levels(window[None, ..., :3]))
+                lr = window[None, ..., :3]
+                integers = lr.dtype == np.uint8 and self._takes_integers
+                yield window, self._run(lr if integers else as_levels(lr))
 
     def _cut(
         self,
@@ -247,7 +253,7 @@ class Pass:
             for span in (down, across)
         )
         enlarged = tuple(slice(self.scale * s.start, self.scale * s.stop) for s in inside)
-        tile = as_integers(sr[enlarged], dtype)
+        tile = sr[enlarged] if sr.dtype == dtype else _rounded(sr[enlarged], dtype)
         if self.flat:  # exactly as it was
             y, x = np.nonzero(flat(window[..., :3], self.flat)[inside])
             colours = as_integers(as_levels(window[inside][y, x, :3]), dtype)
@@ -257,3 +263,7 @@ class Pass:
             return tile
         opacity = imresize(as_levels(window[..., 3]), self.scale)[enlarged]
         return np.dstack([tile, as_integers(opacity, dtype)])
+
+
+def _rounded(sr: np.ndarray, dtype: type[np.unsignedinteger]) -> np.ndarray:
+    return as_integers(as_levels(sr) if sr.dtype == np.uint8 else sr, dtype)

@@ -211,6 +211,12 @@ class Pass:
                 progress(done)
 
         with image, closing(ahead(runs, report)) as tiles:
+            if tile == (height, width):
+                window, sr = next(tiles)
+                done = 1.0
+                report()
+                yield self._cut(window, sr, bands[0], columns[0], dtype)
+                return
             for down in bands:
                 strip.begin((down.stop - down.start) * self.scale)
                 for across in columns:

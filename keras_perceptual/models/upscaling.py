@@ -104,7 +104,7 @@ def subpixel(scale: int = 4, channels: int = 48, blocks: int = 7) -> keras.Model
     return keras.Model(lr, sr, name=f"subpixel_x{scale}")
 
 
-def plain(scale: int = 4, channels: int = 16, blocks: int = 6) -> keras.Model:
+def plain(scale: int = 4, channels: int = 16, blocks: int = 4) -> keras.Model:
     """3x3 convolutions in a row at LR size, and a sub-pixel one: for films.
 
     As `subpixel`, but without residual blocks. In 8 bits additions take as long as convolutions

@@ -135,8 +135,11 @@ class FromRGB(_Converter):
 
     def __call__(self, pixels: np.ndarray) -> Any:
         """Returns a frame of pixels, `[H, W, 3 or 4]` uint8 or uint16."""
-        packed = _PACKED[pixels.itemsize, pixels.shape[2] - 3]
-        frame = self._frame.from_ndarray(np.ascontiguousarray(pixels), format=packed)
+        height, width, channels = pixels.shape
+        frame = self._frame(width, height, _PACKED[pixels.itemsize, channels - 3])
+        (plane,) = frame.planes  # whose rows are longer than the converter reads at a time
+        strides = (plane.line_size, channels * pixels.itemsize, pixels.itemsize)
+        np.ndarray(pixels.shape, pixels.dtype, plane, strides=strides)[:] = pixels
         colour = self.colour
         frame.color_range = _FULL
         made = self._reformatter.reformat(

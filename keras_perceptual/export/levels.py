@@ -76,7 +76,9 @@ def level_tflite(generator: keras.Model, photographs: Sequence[np.ndarray]) -> b
         with quiet_stderr():
             run = interpreter(_in_levels(content, step), None).get_signature_runner("upscale")
         results = (run(lr=(lr ^ 0x80).view(np.int8))["sr"].astype(np.float32) + 128 for lr in few)
-        return float(np.mean([np.square(a - b).mean() for a, b in zip(results, exact, strict=True)]))
+        return float(
+            np.mean([np.square(a - b).mean() for a, b in zip(results, exact, strict=True)])
+        )
 
     return _in_levels(content, min(STEPS, key=off))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -128,6 +128,7 @@ def list_images(
     folder: str | os.PathLike,
     recursive: bool = True,
     failed: Callable[[str], None] | None = None,
+    endings: Collection[str] = formats.READABLE,
 ) -> list[Path]:
     """Lists the image files below a folder by their endings; hidden ones are left out.
 
@@ -137,6 +138,7 @@ def list_images(
         folder: where to look.
         recursive: whether to look in folders inside it; links to folders are not followed.
         failed: called with a line for each inner folder that cannot be listed.
+        endings: of the files.
 
     Returns:
         Paths that begin with `folder`.
@@ -160,6 +162,6 @@ def list_images(
         found += [
             Path(root, name)
             for name in sorted(names, key=_natural)
-            if not name.startswith(".") and Path(name).suffix.lower() in formats.READABLE
+            if not name.startswith(".") and Path(name).suffix.lower() in endings
         ]
     return found

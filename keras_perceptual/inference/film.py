@@ -219,18 +219,17 @@ class FilmConversion:
                 for first in made:
                     if len(parts.finished) == 0:
                         parts.begin(told)
+                    segment = itertools.chain([first], itertools.islice(made, LENGTH - 1))
                     times: list[tuple[int, int]] = []
-                    last: State = {}
                     with Encoder(parts.next_path, coding) as encoder:
-                        for frame, last in itertools.chain(
-                            [first], itertools.islice(made, LENGTH - 1)
-                        ):
+                        for frame, after in segment:
                             encoder.write(frame.pixels)
                             times.append((frame.pts, frame.duration))
+                            state = after
                             done += 1
                             if progress:
                                 progress(FilmProgress(done, total))
-                    parts.finish(times, last)
+                    parts.finish(times, state)
 
     def _made(
         self,

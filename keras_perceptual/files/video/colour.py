@@ -67,9 +67,7 @@ def colour_of(name: str, frame: Any) -> Colour:
             "ITU-T H.273"
         )
     full = rgb or frame.color_range == _FULL or frame.format.name.startswith("yuvj")
-    return Colour(
-        matrix, _FULL if full else _LIMITED, frame.color_primaries, frame.color_trc
-    )
+    return Colour(matrix, _FULL if full else _LIMITED, frame.color_primaries, frame.color_trc)
 
 
 # Names of packed RGB, by bytes of a level and whether there is opacity.
@@ -80,9 +78,7 @@ class _Converter:
     def __init__(self) -> None:
         av = pyav("films")
         ways = av.video.reformatter.Interpolation
-        self._flags = (
-            ways.BICUBIC | ways.FULL_CHR_H_INP | ways.FULL_CHR_H_INT | ways.ACCURATE_RND
-        )
+        self._flags = ways.BICUBIC | ways.FULL_CHR_H_INP | ways.FULL_CHR_H_INT | ways.ACCURATE_RND
         self._reformatter = av.video.reformatter.VideoReformatter()
 
 

@@ -7,9 +7,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from keras_perceptual.errors import FilmError
+from keras_perceptual.errors import FilmError, reason
 
-__all__ = ["CONTAINERS", "READABLE", "Container", "container_of", "ending_for", "is_film", "pyav"]
+__all__ = [
+    "CONTAINERS",
+    "READABLE",
+    "Container",
+    "container_of",
+    "ending_for",
+    "failure",
+    "is_film",
+    "pyav",
+]
 
 
 class Container(NamedTuple):
@@ -21,6 +30,7 @@ class Container(NamedTuple):
         alpha: the one for films with opacity, or nothing.
         reorders: whether frames may be stored in another order than they are shown in.
         even: whether it has one frame rate and no times.
+        holds: kinds of streams that are copied into it.
         options: of FFmpeg's writer.
     """
 
@@ -29,19 +39,28 @@ class Container(NamedTuple):
     alpha: str = ""
     reorders: bool = True
     even: bool = False
+    holds: tuple[str, ...] = ("audio", "subtitle", "video")
     options: tuple[tuple[str, str], ...] = ()
 
 
 # The index at the beginning, so that a film plays while it is fetched.
 _FAST = (("movflags", "+faststart"),)
+# Times as they are, also of sound that begins before the first frame.
+_AS_IT_IS = (("avoid_negative_ts", "disabled"),)
 _MP4 = Container("mp4", ("h264", "hevc", "av1", "vp9"), options=_FAST)
 CONTAINERS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
     ".mov": Container("mov", ("h264", "hevc", "prores"), "prores", options=_FAST),
-    ".mkv": Container("matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), "ffv1"),
-    ".webm": Container("webm", ("vp9", "av1"), "vp9"),
-    ".avi": Container("avi", ("h264", "ffv1"), "ffv1", reorders=False, even=True),
+    ".mkv": Container(
+        "matroska",
+        ("h264", "hevc", "av1", "vp9", "ffv1", "prores"),
+        "ffv1",
+        holds=("audio", "subtitle", "video", "attachment"),
+        options=_AS_IT_IS,
+    ),
+    ".webm": Container("webm", ("vp9", "av1"), "vp9", options=_AS_IT_IS),
+    ".avi": Container("avi", ("h264", "ffv1"), "ffv1", reorders=False, even=True, holds=("audio",)),
 }
 # What is read and not written becomes Matroska, which holds nearly any sound and subtitles.
 READABLE = {
@@ -87,3 +106,8 @@ def pyav(name: str) -> ModuleType:
     except ImportError as error:
         raise FilmError(f"{name}: films need a package of their own: pip install av") from error
     return av
+
+
+def failure(error: Exception) -> str:
+    """Returns what one of PyAV's exceptions says, without numbers and paths."""
+    return str(getattr(error, "strerror", None) or reason(error))

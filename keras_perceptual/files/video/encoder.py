@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_perceptual.errors import FilmError, reason
+from keras_perceptual.errors import FilmError
 from keras_perceptual.files.video.codecs import CODECS, Layout, layout, pixel_format
 from keras_perceptual.files.video.colour import Colour, FromRGB
-from keras_perceptual.files.video.containers import pyav
+from keras_perceptual.files.video.containers import failure, pyav
 
 __all__ = ["SEGMENT", "Coding", "Encoder"]
 
@@ -83,7 +83,7 @@ class Encoder:
             self._container.close()
             raise FilmError(
                 f"{coding.name}: {codec.encoder} takes no frames of {coding.width}x{coding.height} "
-                f"in {self._form}: {reason(error)}"
+                f"in {self._form}: {failure(error)}"
             ) from None
 
     @property
@@ -128,7 +128,7 @@ class Encoder:
                 packet.time_base = _NUMBERED
                 self._container.mux(packet)
         except (self._av.FFmpegError, OSError) as error:
-            raise FilmError(f"{self._coding.name}: cannot be written: {reason(error)}") from None
+            raise FilmError(f"{self._coding.name}: cannot be written: {failure(error)}") from None
 
     def __enter__(self) -> Encoder:
         return self

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from keras_perceptual.errors import FilmError, reason
+from keras_perceptual.errors import FilmError
 from keras_perceptual.files.video.codecs import CODECS
-from keras_perceptual.files.video.containers import Container, container_of, pyav
+from keras_perceptual.files.video.containers import Container, container_of, failure, pyav
 from keras_perceptual.files.video.encoder import SEGMENT, Coding
 from keras_perceptual.files.video.parts import Part
 from keras_perceptual.files.video.reader import Film, open_input
@@ -84,7 +84,7 @@ def join(
                 parts, coding
             )
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise FilmError(f"{target}: cannot be written: {reason(error)}") from error
+        raise FilmError(f"{target}: cannot be written: {failure(error)}") from error
 
 
 class _Joining:
@@ -109,13 +109,12 @@ class _Joining:
         self._lost: list[str] = []
 
     def run(self, parts: list[Part], coding: Coding) -> list[str]:
-        for stream in self._source.streams:
-            if stream.index != self._film.stream:
-                self._copy_stream(stream)
-        with ExitStack() as stack:
-            av = pyav(self._film.name)
-            first = stack.enter_context(av.open(str(parts[0].path), format=SEGMENT))
-            video = self._video(first.streams.video[0], coding)
+        with pyav(self._film.name).open(str(parts[0].path), format=SEGMENT) as first:
+            for stream in self._source.streams:
+                if stream.index == self._film.stream:
+                    video = self._video(first.streams.video[0], coding)
+                else:
+                    self._copy_stream(stream)
         if not self._strip:
             self._output.metadata.update(_kept(self._source.metadata))
         self._output.set_chapters(self._chapters())
@@ -128,6 +127,8 @@ class _Joining:
         video = self._output.add_stream_from_template(segment, opaque=True)
         video.time_base = 1 / coding.rate if self._kind.even else film.tick
         self._even = self._kind.even and coding.rate
+        if coding.aspect:
+            video.codec_context.sample_aspect_ratio = coding.aspect
         self._extradata = segment.codec_context.extradata
         tag = CODECS[coding.codec].tag
         if tag and self._kind.name in ("mp4", "mov"):
@@ -138,14 +139,14 @@ class _Joining:
         return video
 
     def _copy_stream(self, stream: Any) -> None:
-        name = stream.name if stream.codec_context else ""
-        if stream.type == "data" or self._output.format.name == "avi" and stream.type != "audio":
-            self._lost.append(f"{stream.type} {name or 'without a name'}".rstrip())
-            return
-        try:
-            copy = self._output.add_stream_from_template(stream, opaque=True)
-        except (ValueError, pyav(self._film.name).FFmpegError):
-            self._lost.append(f"{stream.type} {name}".rstrip())
+        copy = None
+        with suppress(ValueError, pyav(self._film.name).FFmpegError):
+            if stream.type in self._kind.holds:
+                copy = self._output.add_stream_from_template(stream, opaque=True)
+        if copy is None:
+            # QuickTime has its chapters as a stream too, which is written anew.
+            if stream.type != "data" or stream.name != "bin_data":
+                self._lost.append(f"{stream.type} {stream.name or ''}".rstrip())
             return
         copy.time_base = stream.time_base
         copy.metadata.update(_kept(stream.metadata))
@@ -208,7 +209,16 @@ class _Joining:
                 )
             for packet in container.demux(stream):
                 if packet.size:
-                    yield packet, round(packet.pts * packet.time_base * 1000)
+                    number = round(packet.pts * packet.time_base * 1000)
+                    for stored in self._as_kept(packet, stream):
+                        yield stored, number
+
+    def _as_kept(self, packet: Any, stream: Any) -> list[Any]:
+        """Returns a packet as the kind of file has it: AVI wants H.264 with start codes."""
+        if not self._kind.even or stream.name != "h264":
+            return [packet]
+        av = pyav(self._film.name)
+        return av.bitstream.BitStreamFilterContext("h264_mp4toannexb", stream).filter(packet)
 
     def _others(self) -> Iterator[Any]:
         """Yields the packets of what is copied, as they are."""
@@ -225,7 +235,10 @@ class _Joining:
             time = packet.pts if packet.pts is not None else packet.dts
             cover = bool(stream.disposition & _COVER)
             if time is not None and not cover:
-                if self._first is not None and (time + (packet.duration or 0)) * tick <= self._first:
+                if (
+                    self._first is not None
+                    and (time + (packet.duration or 0)) * tick <= self._first
+                ):
                     continue
                 if self._last is not None and time * tick >= self._last:
                     continue
@@ -245,4 +258,6 @@ def _when(packet: Any) -> float:
 
 
 def _kept(metadata: dict[str, str]) -> dict[str, str]:
-    return {k: v for k, v in metadata.items() if k.removesuffix("-eng") not in _OWN and k[:1] != "_"}
+    return {
+        k: v for k, v in metadata.items() if k.removesuffix("-eng") not in _OWN and k[:1] != "_"
+    }

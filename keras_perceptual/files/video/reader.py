@@ -97,16 +97,28 @@ class Film:
         last = None if end is None else self.begin + end / self.tick
         damaged: list[str] = []
         shown: int | None = None
+        # One behind: how long a frame is shown is known when the next one comes.
+        waiting: Frame | None = None
         for frame in _decoded(self, first, damaged):
             shown = frame.pts
+            if waiting is not None:
+                yield waiting._replace(duration=shown - waiting.pts)
+                waiting = None
             if last is not None and shown >= last:
                 break
             if shown >= first:
-                yield frame
+                waiting = frame
         else:
+            if waiting is not None:
+                yield waiting._replace(duration=self._last_duration(waiting))
             self._tell_of_end(shown, told)
         if damaged and told is not None:
             told.append(f"{len(damaged)} damaged parts were left out: {damaged[0]}")
+
+    def _last_duration(self, frame: Frame) -> int:
+        usual = 1 / self.rate / self.tick
+        left = self.begin + self.seconds / self.tick - frame.pts
+        return round(left if 0 < left < 10 * usual else frame.duration or usual)
 
     def _tell_of_end(self, shown: int | None, told: list[str] | None) -> None:
         if told is None or shown is None or not self.seconds:
@@ -256,7 +268,9 @@ def _decoded(film: Film, first: int, damaged: list[str]) -> Iterator[Frame]:
             frames = _sought(container, stream, target, first, damaged)
         if frames is None:
             with open_input(film.name) as again:
-                yield from _timed(film, _raw(again, again.streams[film.stream], damaged), to_rgb, first)
+                yield from _timed(
+                    film, _raw(again, again.streams[film.stream], damaged), to_rgb, first
+                )
             return
         yield from _timed(film, frames, to_rgb, first)
 

@@ -12,6 +12,8 @@ from keras_perceptual import zoo
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
 from keras_perceptual.inference.painting import Painter, Painting
 from keras_perceptual.inference.request import Pipeline, Request
+from keras_perceptual.inference.scenes import Scenes
+from keras_perceptual.inference.sequence import Sequence, State
 from keras_perceptual.inference.style_engines import open_style_engine
 from keras_perceptual.inference.tiling import Pass, default_budget
 from keras_perceptual.pixels.grain import GRAIN
@@ -100,6 +102,11 @@ class Stylizer(Converter):
         self._pass = Pass(self._painter.measured(opened.example()[0]), self.name, COSTS, LEAST_COST)
 
     def _pipeline(self, request: Request) -> Pipeline:
+        return self._painting(request)
+
+    def _painting(
+        self, request: Request, held: Painter | None = None, place: tuple[int, int] = (0, 0)
+    ) -> Painting:
         return Painting(
             request,
             self._painter,
@@ -108,6 +115,18 @@ class Stylizer(Converter):
             preserve_colour=self.preserve_colour,
             grain=self.grain,
             budget=self.memory or default_budget(),
+            held=held,
+            place=place,
+        )
+
+    def _sequence(self, state: State) -> Sequence:
+        return Scenes(
+            self._painting,
+            self._painter,
+            self._pass,
+            grain=self.grain,
+            budget=self.memory or default_budget(),
+            state=state,
         )
 
     def _settings(self) -> dict[str, Any]:

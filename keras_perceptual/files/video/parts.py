@@ -113,6 +113,8 @@ class Parts:
                 np.savez(file, **state)  # type: ignore[arg-type]
         with atomic_path(path.with_suffix(".json")) as beside:
             beside.write_text(json.dumps(times), "utf-8")
+        if self.finished:  # its state is not needed any more, and may be large
+            self.finished[-1].path.with_suffix(".npz").unlink(missing_ok=True)
         self.finished.append(Part(path, times, {}))
 
     @property

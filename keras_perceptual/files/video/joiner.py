@@ -129,6 +129,12 @@ class _Joining:
         self._even = self._kind.even and coding.rate
         if coding.aspect:
             video.codec_context.sample_aspect_ratio = coding.aspect
+            # PyAV gives it to the codec; Matroska and AVI ask the stream, or read the codec's own.
+            stored = self._kind.name in ("mp4", "mov") or coding.codec in ("h264", "hevc")
+            if coding.aspect != 1 and not stored:
+                self._lost.append(
+                    f"pixels of {coding.aspect.numerator}:{coding.aspect.denominator}"
+                )
         self._extradata = segment.codec_context.extradata
         tag = CODECS[coding.codec].tag
         if tag and self._kind.name in ("mp4", "mov"):

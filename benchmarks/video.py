@@ -9,6 +9,7 @@ was taken out; for each frame painted by itself, and as a film.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import sys
 import tempfile
@@ -75,10 +76,8 @@ def _speed(arguments: argparse.Namespace, photograph: np.ndarray, folder: Path) 
                     if begun and now - begun[0] > arguments.seconds:
                         raise KeyboardInterrupt
 
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 upscaler.upscale_file(film, folder / "out.mp4", report)
-            except KeyboardInterrupt:
-                pass
             speeds.append(f"{ended[0] / (ended[1] - begun[0]):.2f}")
         print(f"{name} | " + " | ".join(speeds), flush=True)
 

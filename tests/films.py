@@ -83,7 +83,8 @@ def make(
 def _frame(picture, form):
     import av
 
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture)).reformat(format=form)
+    packed = "rgb24" if picture.shape[2] == 3 else "rgba"
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), packed).reformat(format=form)
 
 
 def _voice(container):
@@ -143,6 +144,6 @@ def damage(source: Path, target: Path, number: int):
                 broken = av.Packet(b"\xff" * packet.size)
                 broken.pts, broken.dts = packet.pts, packet.dts
                 broken.time_base = packet.time_base
-                packet = broken  # noqa: PLW2901
+                packet = broken
             packet.stream = copy
             write.mux(packet)

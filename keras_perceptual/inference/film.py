@@ -165,8 +165,10 @@ class FilmConversion:
 
     @property
     def _span(self) -> tuple[Fraction | None, Fraction | None]:
-        given = (None if each is None else Fraction(each) for each in (self.start, self.end))
-        start, end = given
+        start, end = (
+            None if each is None else Fraction(each).limit_denominator(1_000_000)
+            for each in (self.start, self.end)
+        )
         return start, end
 
     def _part(self, film: Film) -> tuple[int, int, int, int]:

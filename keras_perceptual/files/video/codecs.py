@@ -21,6 +21,7 @@ class Codec(NamedTuple):
         options: others.
         whole: whether both sides must be even where chroma has half their pixels.
         alpha: whether it keeps opacity.
+        least: pixels a side of the smallest frames; x265 writes beside its memory below.
         tag: that MP4 and QuickTime files have for it, where players know no other.
     """
 
@@ -30,6 +31,7 @@ class Codec(NamedTuple):
     options: dict[str, str]
     whole: bool = True
     alpha: bool = False
+    least: int = 1
     tag: str = ""
 
     def settings(self, quality: int | None, name: str) -> dict[str, str]:
@@ -61,6 +63,7 @@ CODECS = {
         ("crf", 19, 0.4, 51),
         {"x265-params": f"{_X265}:lossless=1"},
         {"preset": "veryfast", "x265-params": _X265},
+        least=64,
         tag="hvc1",
     ),
     "av1": Codec("libsvtav1", ("crf", 22, 0.45, 63), None, {"preset": "8"}),

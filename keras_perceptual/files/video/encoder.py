@@ -67,6 +67,11 @@ class Encoder:
         self._av = pyav(coding.name)
         self._coding = coding
         codec = CODECS[coding.codec]
+        if min(self._size) < codec.least:
+            raise FilmError(
+                f"{coding.name}: {coding.codec} takes frames of at least "
+                f"{codec.least}x{codec.least}, received {coding.width}x{coding.height}"
+            )
         self._form = pixel_format(codec, coding.wants)
         self._from_rgb = FromRGB(coding.colour, self._form)
         has = layout(self._av.VideoFormat(self._form, 2, 2))

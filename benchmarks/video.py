@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -162,7 +163,7 @@ def _write(
     form: str = "yuv420p",
 ) -> None:  # fmt: skip
     with av.open(str(path), "w") as container:
-        stream = None
+        stream: Any = None
         for pixels in itertools.islice(frames, count):
             if stream is None:
                 stream = container.add_stream(codec, rate=Fraction(25))

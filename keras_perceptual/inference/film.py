@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -241,7 +241,7 @@ class FilmConversion:
         state: State,
         inspected: Callable[[], Condition],
         done: int,
-    ) -> Iterator[tuple[Frame, State]]:
+    ) -> Generator[tuple[Frame, State], None, None]:
         """Yields frames of the result, and at the end of each segment what comes after it."""
         sequence = self.sequence(state)
         x, y, height, width = self._part(film)
@@ -289,4 +289,5 @@ def _condition(film: Film) -> Condition:
         for frame in itertools.islice(film.frames(start=start), 1):
             pixels = frame.pixels
             seen.append(inspect(RowReader(pixels), *pixels.shape[:2])[:3])
-    return Condition(*map(float, np.median(seen, axis=0)))
+    blocks, noise, colour_noise = np.median(seen, axis=0)
+    return Condition(float(blocks), float(noise), float(colour_noise))

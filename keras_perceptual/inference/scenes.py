@@ -133,7 +133,8 @@ class Scenes:
         return levels if image.shape[2] == 3 else np.dstack([levels, image[..., 3]])
 
     def _measured(self, image: np.ndarray, place: tuple[int, int]) -> np.ndarray:
-        if self._tiles.tile(*image.shape[:2], self._budget) != image.shape[:2]:
+        height, width = image.shape[:2]
+        if self._tiles.tile(height, width, self._budget) != (height, width):
             area = self._tiles.pixels(self._budget)
             return self._painter.measure(windows_of(image, self._grain, area))
         with_grain = grained(image, self._grain, *place)

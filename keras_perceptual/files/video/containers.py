@@ -43,6 +43,7 @@ class Container(NamedTuple):
     options: tuple[tuple[str, str], ...] = ()
 
 
+_OLDEST = 18  # of PyAV
 # The index at the beginning, so that a film plays while it is fetched.
 _FAST = (("movflags", "+faststart"),)
 # Times as they are, also of sound that begins before the first frame.
@@ -99,12 +100,16 @@ def pyav(name: str) -> ModuleType:
         name: of the film that it is needed for.
 
     Raises:
-        FilmError: if it is not installed.
+        FilmError: if it is not installed, or too old.
     """
     try:
         import av
     except ImportError as error:
         raise FilmError(f"{name}: films need a package of their own: pip install av") from error
+    if int(av.__version__.partition(".")[0]) < _OLDEST:
+        raise FilmError(
+            f"{name}: films need av {_OLDEST} or later, found {av.__version__}; pip install -U av"
+        )
     return av
 
 

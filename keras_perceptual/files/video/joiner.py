@@ -12,9 +12,10 @@ from typing import Any
 from keras_perceptual.errors import FilmError
 from keras_perceptual.files.video.codecs import CODECS
 from keras_perceptual.files.video.containers import Container, container_of, failure, pyav
+from keras_perceptual.files.video.decoding import open_input
 from keras_perceptual.files.video.encoder import SEGMENT, Coding
 from keras_perceptual.files.video.parts import Part
-from keras_perceptual.files.video.reader import Film, open_input
+from keras_perceptual.files.video.reader import Film
 from keras_perceptual.system.atomic import atomic_path
 
 __all__ = ["decoding_times", "join"]

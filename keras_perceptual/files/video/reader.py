@@ -7,19 +7,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_perceptual.errors import FilmError, damage, image_errors
+from keras_perceptual.errors import FilmError
 from keras_perceptual.files.video.codecs import Layout, layout
 from keras_perceptual.files.video.colour import Colour, ToRGB, colour_of
 from keras_perceptual.files.video.containers import pyav
+from keras_perceptual.files.video.decoding import decoded, decoded_from, open_input
 
-__all__ = ["Film", "Frame", "open_film", "open_input"]
+__all__ = ["Film", "Frame", "open_film"]
 
-_BEFORE = 2  # seconds before a frame from which decoding begins: what comes first may be broken
 _LACKING = Fraction(1, 2)  # seconds that a film's end may lie before what its header says
 
 
@@ -99,7 +98,7 @@ class Film:
         shown: int | None = None
         # One behind: how long a frame is shown is known when the next one comes.
         waiting: Frame | None = None
-        for frame in _decoded(self, first, damaged):
+        for frame in self._decoded(first, damaged):
             shown = frame.pts
             if waiting is not None:
                 yield waiting._replace(duration=shown - waiting.pts)
@@ -115,6 +114,11 @@ class Film:
         if damaged and told is not None:
             told.append(f"{len(damaged)} damaged parts were left out: {damaged[0]}")
 
+    def _decoded(self, first: int, damaged: list[str]) -> Iterator[Frame]:
+        frames = decoded_from(self.name, self.stream, self.begin, self.tick, first, damaged)
+        with closing(frames):
+            yield from _timed(self, frames, ToRGB(self.colour, self.has), first)
+
     def _last_duration(self, frame: Frame) -> int:
         usual = 1 / self.rate / self.tick
         left = self.begin + self.seconds / self.tick - frame.pts
@@ -128,23 +132,6 @@ class Film:
             told.append(f"breaks off after {float(lasted):.2f} of {float(self.seconds):.2f} s")
 
 
-def open_input(name: str) -> Any:
-    """Opens a film's file with PyAV.
-
-    Raises:
-        FilmError: if it is missing or is no film, or PyAV is not installed.
-    """
-    av = pyav(name)
-    if Path(name).is_dir():
-        raise FilmError(f"{name}: is a folder, expected a film")
-    try:
-        return av.open(name, "r", metadata_errors="replace")
-    except FileNotFoundError:
-        raise FilmError(f"{name}: no such file") from None
-    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
-        raise FilmError(f"{name}: cannot be read as a film: {damage(error)}") from None
-
-
 def open_film(name: str) -> Film:
     """Reads what a film is, and decodes its first frame.
 
@@ -154,7 +141,7 @@ def open_film(name: str) -> Film:
     with open_input(name) as container:
         stream = _main_stream(container, name)
         damaged: list[str] = []
-        with closing(_raw(container, stream, damaged)) as frames:
+        with closing(decoded(container, stream, damaged)) as frames:
             frame = next(frames, None)
         if frame is None:
             why = damaged[0] if damaged else "it has none"
@@ -234,67 +221,6 @@ def _orientation(name: str, frame: Any) -> tuple[int, bool]:
 
 def _time(frame: Any) -> int | None:
     return frame.pts if frame.pts is not None else frame.dts
-
-
-def _raw(container: Any, stream: Any, damaged: list[str]) -> Iterator[Any]:
-    """Decodes a stream and passes over what cannot be decoded."""
-    av = pyav("films")
-    stream.thread_type = "AUTO"
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (av.FFmpegError, OSError) as error:
-            damaged.append(damage(error))
-            packet = None
-        try:
-            yield from stream.decode(packet)
-        except av.EOFError:
-            return
-        except (av.FFmpegError, OSError) as error:
-            damaged.append(damage(error))
-        if packet is None or packet.size == 0:
-            return
-
-
-def _decoded(film: Film, first: int, damaged: list[str]) -> Iterator[Frame]:
-    """Yields frames, from `first` or somewhat before."""
-    to_rgb = ToRGB(film.colour, film.has)
-    with image_errors(film.name, "cannot be read"), open_input(film.name) as container:
-        stream = container.streams[film.stream]
-        target = int(first - _BEFORE / film.tick)
-        frames = None
-        if target > film.begin:
-            frames = _sought(container, stream, target, first, damaged)
-        if frames is None:
-            with open_input(film.name) as again:
-                yield from _timed(
-                    film, _raw(again, again.streams[film.stream], damaged), to_rgb, first
-                )
-            return
-        yield from _timed(film, frames, to_rgb, first)
-
-
-def _sought(
-    container: Any, stream: Any, target: int, first: int, damaged: list[str]
-) -> Iterator[Any] | None:
-    """Returns frames from before `first` on; None where the file does not lead there."""
-    av = pyav("films")
-    try:
-        container.seek(target, stream=stream, backward=True)
-        frames = _raw(container, stream, damaged)
-        frame = next(frames, None)
-    except (av.FFmpegError, OSError):
-        return None
-    if frame is None or frame.pts is None or frame.pts > first:
-        damaged.clear()
-        return None
-
-    def all_of_them() -> Iterator[Any]:
-        yield frame
-        yield from frames
-
-    return all_of_them()
 
 
 def _timed(film: Film, frames: Iterator[Any], to_rgb: ToRGB, first: int) -> Iterator[Frame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -66,7 +67,9 @@ def level_tflite(generator: keras.Model, photographs: Sequence[np.ndarray]) -> b
         converter.inference_input_type = converter.inference_output_type = tf.int8
         converter.representative_dataset = lambda: _calibration(photographs)
         try:
-            content = converter.convert()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of the converter's own interpreter
+                content = converter.convert()
         except Exception as error:  # the converter raises its own, RuntimeError among them
             raise ExportError(f"cannot be converted: {first_line(error)}") from error
     few = [batch[:1] for batch in patches(photographs)]

@@ -12,7 +12,8 @@ WIDEST = 240  # pixels of a glimpse's longer side
 FINE = 18.0  # how fast weights fall with the square of the frequency in waves a pixel
 SURE = 0.1  # of a peak of correlation, for it to be a movement
 COUNTS = 0.5  # levels of difference that count
-MOST = 2  # times as many cells that a movement explains as those that it does not
+MOST = 1.5  # times as many cells that a movement explains as those that it does not
+LEFT = 0.92  # of the difference that it leaves at the most
 CELLS = 12  # rows and columns of the grid that cuts are told by
 
 
@@ -95,6 +96,8 @@ def _explains(before: np.ndarray, after: np.ndarray, moved: tuple[float, float])
     there = after[top:bottom, left:end]
     moving = np.abs(there - before[top - down : bottom - down, left - right : end - right])
     standing = np.abs(there - before[top:bottom, left:end])
+    if moving.mean() > LEFT * standing.mean():
+        return False
     better = _cells(standing) - _cells(moving)
     return int((better > COUNTS).sum()) > MOST * int((better < -COUNTS).sum())
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from keras_perceptual.errors import FilmError, damage, image_errors
-from keras_perceptual.files.video.containers import pyav
+from keras_perceptual.errors import FilmError, image_errors
+from keras_perceptual.files.video.containers import failure, pyav
 
 __all__ = ["decoded", "decoded_from", "open_input"]
 
@@ -30,7 +30,7 @@ def open_input(name: str) -> Any:
     except FileNotFoundError:
         raise FilmError(f"{name}: no such file") from None
     except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
-        raise FilmError(f"{name}: cannot be read as a film: {damage(error)}") from None
+        raise FilmError(f"{name}: cannot be read as a film: {failure(error)}") from None
 
 
 def decoded(container: Any, stream: Any, damaged: list[str]) -> _Frames:
@@ -48,14 +48,14 @@ def decoded(container: Any, stream: Any, damaged: list[str]) -> _Frames:
         try:
             packet = next(packets, None)
         except (av.FFmpegError, OSError) as error:
-            damaged.append(damage(error))
+            damaged.append(failure(error))
             packet = None
         try:
             yield from stream.decode(packet)
         except av.EOFError:
             return
         except (av.FFmpegError, OSError) as error:
-            damaged.append(damage(error))
+            damaged.append(failure(error))
         if packet is None or packet.size == 0:
             return
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from keras_perceptual.inference.engines import Engine, run_either
+from keras_perceptual.inference.engines import Engine
+from keras_perceptual.inference.levels import run_either
 
 __all__ = ["SMALL", "Cores"]
 

@@ -14,6 +14,7 @@ from keras_perceptual.inference import saved_models
 from keras_perceptual.inference.blending import Blend, blend_tflite, blend_weights
 from keras_perceptual.inference.checked import checked
 from keras_perceptual.inference.frameworks import load_keras, load_tensorflow
+from keras_perceptual.inference.levels import level_runner
 from keras_perceptual.inference.litert import interpreter, read_tflite
 from keras_perceptual.inference.onnx_engine import OnnxEngine
 from keras_perceptual.pixels.levels import as_integers
@@ -29,11 +30,7 @@ __all__ = [
     "engine_name",
     "model_file",
     "open_engine",
-    "run_either",
 ]
-
-
-_SIGN = np.uint8(0x80)  # between 0..255 and -128..127
 
 
 class Engine(Protocol):
@@ -51,17 +48,6 @@ class Engine(Protocol):
             sr: `[N, scale H, scale W, 3]` float32 in about the same range.
         """
         ...
-
-
-def run_either(engine: Engine, lr: np.ndarray) -> np.ndarray:
-    """Runs an engine on levels: float32, or uint8 where it has `run_levels`.
-
-    Returns:
-        `[N, scale H, scale W, 3]` of the same type.
-    """
-    if lr.dtype == np.uint8:
-        return engine.run_levels(lr)  # type: ignore[attr-defined]
-    return engine.run(lr)
 
 
 class LiteRTEngine:
@@ -92,8 +78,7 @@ class LiteRTEngine:
                 self._upscale = self._interpreter.get_signature_runner("upscale")
                 (self._input,) = self._upscale.get_input_details()
                 (self._output,) = self._upscale.get_output_details()
-                if self._upscale.get_input_details()[self._input]["dtype"] is np.int8:
-                    self.run_levels = self._run_levels
+                self.run_levels = level_runner(self._upscale, path.stem)
                 self.run(np.zeros((1, 8, 8, 3), np.float32))
         except BlendError as error:
             raise EngineError(f"{path} and {blend and blend.path}: {error}") from None
@@ -107,10 +92,6 @@ class LiteRTEngine:
         if self.run_levels:
             return self.run_levels(as_integers(lr.copy(), np.uint8))
         return self._upscale(**{self._input: lr})[self._output]
-
-    def _run_levels(self, lr: np.ndarray) -> np.ndarray:
-        sr = self._upscale(**{self._input: (lr ^ _SIGN).view(np.int8)})[self._output]
-        return np.bitwise_xor(sr.view(np.uint8), _SIGN, out=sr.view(np.uint8))
 
 
 class KerasEngine:

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_perceptual.errors import EngineError
 from keras_perceptual.inference.cores import Cores
-from keras_perceptual.inference.engines import Engine, run_either
+from keras_perceptual.inference.engines import Engine
 from keras_perceptual.inference.grid import (
     ALIGNED,
     MARGIN,
@@ -23,6 +23,7 @@ from keras_perceptual.inference.grid import (
     seen,
     spans,
 )
+from keras_perceptual.inference.levels import run_either, takes_levels
 from keras_perceptual.inference.strip import Strip
 from keras_perceptual.pixels.flat import flat
 from keras_perceptual.pixels.levels import as_integers, as_levels
@@ -132,10 +133,6 @@ class Pass:
         with self._lock:
             return run_either(self.engine, lr)[0]
 
-    @property
-    def _takes_integers(self) -> bool:
-        return getattr(self.engine, "run_levels", None) is not None
-
     def _measure_cost(self, sides: tuple[int, int], least: float) -> float:
         """Returns the bytes that a tile takes for each of its LR pixels."""
         held = []
@@ -242,7 +239,7 @@ class Pass:
             for across in columns:
                 window = seen(rows, top, height, down, across)
                 lr = window[None, ..., :3]
-                integers = lr.dtype == np.uint8 and self._takes_integers
+                integers = lr.dtype == np.uint8 and takes_levels(self.engine)
                 yield window, self._run(lr if integers else as_levels(lr))
 
     def _cut(

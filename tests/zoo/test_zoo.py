@@ -79,19 +79,19 @@ def test_numbers_of_the_card_can_be_had_again(data, name):
             assert numbers[metric] == pytest.approx(card[key]["Set5"][metric], abs=tolerance)
 
 
-# Levels that 8 bits may change a picture by: in the mean, and one pixel. In x4-video all layers
-# have them, what is added to the repeated input too, whose rare extremes are cut off.
-_CHANGED = {"x4-video": (0.9, 96)}
+# What 8 bits may cost: dB, and levels, in the mean and of one pixel. In x4-video all layers have
+# them, what is added to the repeated input too, whose rare extremes are cut off.
+_CHANGED = {"x4-video": (0.03, 0.9, 96)}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if zoo.quantized(name)])
 def test_8_bits_cost_next_to_nothing(name):
     card = zoo.card(name)
     assert read(zoo.quantized(name)) == zoo.descriptor(name)
-    mean, largest = _CHANGED.get(name, (0.4, 16))
+    worse, mean, largest = _CHANGED.get(name, (0.02, 0.4, 16))
     for folder in ("Set5", "Set14", "BSD100"):
         usual, eight = card["numbers"][folder], card["numbers_int8"][folder]
-        assert eight["psnr_y"] > usual["psnr_y"] - 0.02, folder
+        assert eight["psnr_y"] > usual["psnr_y"] - worse, folder
         assert eight["lpips"] < usual["lpips"] + 0.001, folder
         if name not in _CHANGED:
             assert eight["psnr_y"] == pytest.approx(usual["psnr_y"], abs=0.02), folder

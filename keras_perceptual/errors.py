@@ -14,6 +14,7 @@ __all__ = [
     "DataError",
     "EngineError",
     "ExportError",
+    "FilmError",
     "ImageError",
     "ImageSizeError",
     "LPIPSError",
@@ -40,6 +41,10 @@ class ImageError(PerceptualError):
 
 class ImageSizeError(ImageError):
     """A picture that is larger than is allowed, or than memory is."""
+
+
+class FilmError(ImageError):
+    """A film that cannot be read, or written."""
 
 
 class ZooError(PerceptualError):

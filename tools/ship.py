@@ -3,7 +3,7 @@ or, for styles, RUN NAME --photographs DIR --vgg-weights FILE
 
 Writes model.tflite and card.json to keras_perceptual/zoo/weights/NAME, and NAME.keras to
 checkpoints/; with --calibrate also model-int8.tflite, calibrated on photographs, for a generator
-with residual blocks that enlarges. The card's numbers are measured on the .tflite files as they
+that enlarges and bears it. The card's numbers are measured on the .tflite files as they
 ship. NAME without RUN converts the shipped NAME.keras again, and measures again if there are
 --sets; the rest of its card stays.
 """
@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 CHECKPOINTS = ROOT / "checkpoints" / "keras_perceptual_checkpoints"
 WEIGHTS = ROOT / "keras_perceptual" / "zoo" / "weights"
 MEASURED = ("numbers", "numbers_matched", "numbers_int8", "difference_int8", "styles")
-QUANTIZED = ("subpixel",)  # generators whose pictures bear 8 bits
+QUANTIZED = ("subpixel", "plain")  # generators whose pictures bear 8 bits
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from keras_perceptual import zoo
 from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.benchmark import Upscale, middles, pairs, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
+from keras_perceptual.export.levels import level_tflite
 from keras_perceptual.export.quantization import patches, quantized
 from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.files import images
@@ -138,8 +139,12 @@ def _converted(name: str, about: ModelDescriptor, arguments: argparse.Namespace)
     _int8(tflite).unlink(missing_ok=True)
     if arguments.calibrate and about.generator in QUANTIZED:
         photographs = [images.read(path).pixels for path in images.list_images(arguments.calibrate)]
-        exact = to_tflite(generator, *given)
-        contents[_int8(tflite)] = quantized(exact, patches(photographs), most=arguments.most)
+        if about.generator == "plain":
+            eight = level_tflite(generator, photographs)
+        else:
+            exact = to_tflite(generator, *given)
+            eight = quantized(exact, patches(photographs), most=arguments.most)
+        contents[_int8(tflite)] = eight
     for path, content in contents.items():
         with atomic_path(path) as beside:
             beside.write_bytes(content)

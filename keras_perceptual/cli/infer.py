@@ -1,4 +1,4 @@
-"""Enlarges photographs, or paints them."""
+"""Enlarges photographs and films, or paints them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from keras_perceptual.cluster.stores import is_url
 from keras_perceptual.errors import ImageError, PerceptualError
 from keras_perceptual.evaluation import figures
 from keras_perceptual.files import formats, images
+from keras_perceptual.files.video.containers import is_film
 from keras_perceptual.inference.converter import Converter
 from keras_perceptual.inference.request import Choice
 from keras_perceptual.inference.stylizer import Stylizer
@@ -114,6 +115,7 @@ def worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
             return None
         times = _times(job.source) if arguments.keep_times else None
         choices: list[Choice] = []
+        notes: list[str] = []
         size = model.convert_file(
             sys.stdin.buffer.read() if job.source == STREAM else job.source,
             sys.stdout.buffer if job.target == STREAM else job.target,
@@ -125,16 +127,22 @@ def worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
             strip_metadata=arguments.strip_metadata,
             chosen=choices.append,
             ending=arguments.format,
+            codec=arguments.codec,
+            start=arguments.start,
+            end=arguments.end,
+            resume=arguments.resume,
+            noted=notes.append,
         )
         if times and job.target != STREAM:
             os.utime(job.target, ns=times)
         choice = choices[0] if choices else None
-        if arguments.compare and STREAM not in (job.source, job.target):
+        pictures = STREAM not in (job.source, job.target) and not is_film(job.source)
+        if arguments.compare and pictures:
             name = choice.model if choice else model.name
             sheet = figures.before_after(job.source, job.target, name, arguments.crop)
             figure = job.target.with_name(f"{job.target.stem}_compare.png")
             images.write(figure, images.Picture(sheet))
-        return batch.Done(size, choice)
+        return batch.Done(size, choice, tuple(notes))
 
     return work
 
@@ -156,7 +164,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "infer.py") -> int:
         print(reports.models())
         return 0
     if not arguments.inputs:
-        parser.error("expected image files or folders to enlarge")
+        parser.error("expected image files, films or folders to enlarge")
     report = arguments.report
     if report and (report.is_dir() or not report.absolute().parent.is_dir()):
         parser.error(f"expected a file in a folder that is there for --report, received {report}")

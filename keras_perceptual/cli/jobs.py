@@ -12,9 +12,12 @@ from pathlib import Path, PurePath
 
 from keras_perceptual.errors import Cancelled, ImageError, reason
 from keras_perceptual.files import formats, images
+from keras_perceptual.files.video import containers
 from keras_perceptual.inference.request import Choice
 
 __all__ = ["Done", "Job", "Result", "Work", "attempt", "clash", "named", "plan", "run"]
+
+_ENDINGS = {*formats.READABLE, *containers.READABLE}
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class Done:
     Args:
         size: (height, width).
         choice: what was decided for the picture; None where there was nothing to decide.
+        notes: a line on each thing about a film that is worth knowing.
     """
 
     size: tuple[int, int]
     choice: Choice | None = None
+    notes: tuple[str, ...] = ()
 
 
 # Does a job, reports the fraction done, and returns what was written, or None if there was nothing
@@ -81,10 +86,10 @@ def plan(
         recursive: whether to look in folders inside a folder.
         failed: called with a line for each inner folder that cannot be listed; without it that is
             an error.
-        ending: such as `.png`, of the names; by default that of each input.
+        ending: such as `.png`, of the names of images; by default that of each input.
 
     Returns:
-        The jobs; a file whose format cannot be written becomes a `.png`.
+        The jobs; a file whose format cannot be written becomes a `.png`, a film a `.mkv`.
 
     Raises:
         ImageError: if a folder cannot be listed or has no images.
@@ -97,7 +102,7 @@ def plan(
     inside = _real(root)
     found = [
         path
-        for path in images.list_images(source, recursive, failed)
+        for path in images.list_images(source, recursive, failed, _ENDINGS)
         if inside == _real(source) or inside not in _real(path).parents
     ]
     if not found:
@@ -111,6 +116,8 @@ def plan(
 
 def named(path: PurePath, suffix: str, ending: str | None) -> str:
     """Returns the name of an input's output; `plan` says what the arguments are."""
+    if containers.is_film(path):
+        return f"{path.stem}{suffix}{containers.ending_for(path)}"
     own = ending or path.suffix
     try:
         formats.of(f"a{own}")

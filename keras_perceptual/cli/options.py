@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from keras_perceptual.cluster.stores import is_url
 from keras_perceptual.errors import ImageError
 from keras_perceptual.files import formats
+from keras_perceptual.files.video.codecs import CODECS
 from keras_perceptual.inference.converter import LARGEST_SCALE
 from keras_perceptual.inference.engines import DEVICES, ENGINES
 from keras_perceptual.inference.upscaler import PRECISIONS
@@ -100,16 +102,19 @@ def parser(prog: str) -> argparse.ArgumentParser:
     """Returns the parser of the arguments, of a program by this name."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Enlarge photographs, or paint them in a style. photo.jpg becomes "
+        description="Enlarge photographs and films, or paint them in a style. photo.jpg becomes "
         "photo_x4.jpg or photo_STYLE.jpg beside it, the folder photos becomes photos_x4; - is "
         "stdin, and as an output stdout.",
     )
-    parser.add_argument("inputs", nargs="*", type=_place, help="image files and folders of them")
+    parser.add_argument(
+        "inputs", nargs="*", type=_place, help="image files, films and folders of them"
+    )
     parser.add_argument("-o", "--output", type=_place, help="file, or folder, to write to")
     _add_sizes(parser)
     _add_models(parser.add_argument_group("model"))
     _add_styles(parser.add_argument_group("style"))
     _add_files(parser.add_argument_group("files"))
+    _add_films(parser.add_argument_group("films"))
     _add_machine(parser.add_argument_group("machine"))
     _add_cluster(parser.add_argument_group("cluster"))
     return parser
@@ -240,7 +245,7 @@ def _add_files(files: _Group) -> None:
         "--quality",
         type=_number(int, 1, 100, "an integer from 1 to 100"),
         default=95,
-        help="of JPEG, WebP and AVIF, 1 to 100 (%(default)s)",
+        help="of JPEG, WebP, AVIF and films, 1 to 100 (%(default)s)",
     )
     quality.add_argument(
         "--lossless",
@@ -248,7 +253,7 @@ def _add_files(files: _Group) -> None:
         action="store_const",
         const=None,
         default=argparse.SUPPRESS,
-        help="WebP and AVIF without a loss",
+        help="WebP, AVIF and films without a loss",
     )
     files.add_argument("--strip-metadata", action="store_true", help="leave out EXIF and XMP")
     files.add_argument(
@@ -256,6 +261,33 @@ def _add_files(files: _Group) -> None:
     )
     files.add_argument("--report", type=Path, metavar="FILE", help="write what became of each file")
     files.add_argument("--compare", action="store_true", help="also write before/after figures")
+
+
+def _add_films(films: _Group) -> None:
+    films.add_argument(
+        "--codec",
+        choices=CODECS,
+        help="of films; by default h264, in .webm vp9 (films need pip install av)",
+    )
+    films.add_argument(
+        "--start", type=_seconds, metavar="TIME", help="where to begin: seconds or H:MM:SS"
+    )
+    films.add_argument("--end", type=_seconds, metavar="TIME", help="where to end")
+    films.add_argument(
+        "--resume", action="store_true", help="go on where a run stopped that was to make the same"
+    )
+
+
+def _seconds(text: str) -> Fraction:
+    try:
+        parts = [Fraction(part) for part in text.split(":")]
+        if len(parts) > 3 or any(part < 0 for part in parts) or any(p >= 60 for p in parts[1:]):
+            raise ValueError
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"expected seconds or H:MM:SS, such as 90.5 or 1:30, received {text!r}"
+        ) from None
+    return sum((part * 60**i for i, part in enumerate(reversed(parts))), Fraction(0))
 
 
 def _add_machine(machine: _Group) -> None:

@@ -18,6 +18,7 @@ from keras_perceptual import zoo
 from keras_perceptual.cli import jobs as batch
 from keras_perceptual.cli.options import STREAM
 from keras_perceptual.errors import first_line, one_line
+from keras_perceptual.inference.film import FilmProgress
 from keras_perceptual.system.atomic import atomic_path
 
 __all__ = ["Reporter", "models"]
@@ -102,7 +103,7 @@ class Reporter:
         self._rows: list[dict[str, Any]] = []
         self._errors: list[str] = []
         self._keep, self._every = keep, every
-        form = None if self._many else "{l_bar}{bar}| {elapsed}<{remaining}"
+        form = None if self._many else "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
         unit = "image" if self._many else "it"
         self._bar = tqdm(
             total=len(jobs) if self._many else 1.0, unit=unit, bar_format=form, disable=None
@@ -128,7 +129,12 @@ class Reporter:
         """Moves the bar to the fraction of a file that is done; from any thread."""
         if not self._many:
             with self._lock:
-                self._bar.update(done - self._bar.n)
+                if isinstance(done, FilmProgress) and done.total != 1:
+                    took = max(time.monotonic() - self._began, 1e-3)
+                    whole = f" of {done.total}" if done.total else ""
+                    told = f"{done.frames}{whole} frames, {done.frames / took:.1f}/s"
+                    self._bar.set_postfix_str(told, refresh=False)
+                self._bar.update(float(done) - self._bar.n)
 
     def ended(self, result: Ended) -> None:
         """Prints what became of a file."""
@@ -146,6 +152,8 @@ class Reporter:
             choice = result.done.choice
             why = f", restored: {choice.reason}" if choice and choice.reason else ""
             tqdm.write(f"{target} ({width}x{height}){why}", file=self._out)
+            for note in result.done.notes:
+                tqdm.write(f"{target}: {one_line(note)}", file=self._out)
             self._pixels += height * width
         if self._many:
             now = time.monotonic()
@@ -202,6 +210,7 @@ def _row(result: Ended) -> dict[str, Any]:
         "model": choice and choice.model,
         "restore": choice and choice.restore,
         "reason": (choice and choice.reason) or None,
+        "notes": list(done.notes) if done else [],
         "seconds": round(result.seconds, 3),
         "error": result.error or None,
     }

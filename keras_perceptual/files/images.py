@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -126,20 +126,22 @@ def natural(name: str) -> list[str | int]:
     return parts
 
 
-def is_image(name: str) -> bool:
+def is_image(name: str, endings: Collection[str] = formats.READABLE) -> bool:
     """Returns whether a file is one to take, by its ending: not if it or a folder of it is hidden.
 
     Args:
         name: of the file, with the folders that it lies in.
+        endings: of the files to take.
     """
     hidden = any(part.startswith(".") for part in name.split("/"))
-    return not hidden and os.path.splitext(name)[1].lower() in formats.READABLE
+    return not hidden and os.path.splitext(name)[1].lower() in endings
 
 
 def list_images(
     folder: str | os.PathLike,
     recursive: bool = True,
     failed: Callable[[str], None] | None = None,
+    endings: Collection[str] = formats.READABLE,
 ) -> list[Path]:
     """Lists the image files below a folder by their endings; hidden ones are left out.
 
@@ -149,6 +151,7 @@ def list_images(
         folder: where to look.
         recursive: whether to look in folders inside it; links to folders are not followed.
         failed: called with a line for each inner folder that cannot be listed.
+        endings: of the files.
 
     Returns:
         Paths that begin with `folder`.
@@ -169,5 +172,7 @@ def list_images(
         folders[:] = (
             sorted((f for f in folders if not f.startswith(".")), key=natural) if recursive else []
         )
-        found += [Path(root, name) for name in sorted(names, key=natural) if is_image(name)]
+        found += [
+            Path(root, name) for name in sorted(names, key=natural) if is_image(name, endings)
+        ]
     return found

@@ -21,6 +21,7 @@ from keras_perceptual.files.sink import Sink
 from keras_perceptual.files.source import Source, open_source
 from keras_perceptual.inference.request import Choice, Pipeline, Progress, Request, gathered
 from keras_perceptual.inference.restoration import condition_of
+from keras_perceptual.inference.sequence import Sequence, State
 from keras_perceptual.pixels.rows import cropped
 
 __all__ = ["Conversion"]
@@ -33,6 +34,7 @@ class Conversion:
     """How image files become others.
 
     Args:
+        sequence: from a state, empty here, to what takes the frames of an animation.
         pipeline: from what is asked for to the picture on its way.
         size: from a picture's (height, width) to the result's.
         crop: (x, y, width, height) in pixels of the part to take; None takes all.
@@ -44,6 +46,7 @@ class Conversion:
         memory: bytes that decoding may take where a format needs the whole picture.
     """
 
+    sequence: Callable[[State], Sequence]
     pipeline: Callable[[Request], Pipeline]
     size: Callable[[int, int], tuple[int, int]]
     crop: tuple[int, int, int, int] | None = None
@@ -133,13 +136,14 @@ class Conversion:
         check_memory(animation.name, frame, size[0] * size[1] * _FRAME_COST, self.memory)
 
         def enlarged() -> Iterator[np.ndarray]:
+            sequence = self.sequence({})
             for number, frame in enumerate(animation):
                 request = Request.of(frame[y : y + height, x : x + width], size)
                 if number == 0:
                     look = cache(request.inspect)
                 chosen = None if number else self.chosen
                 request = replace(request, inspect=look, chosen=chosen)
-                yield gathered(self.pipeline(request), request)
+                yield gathered(sequence.pipeline(request), request)
                 if progress:
                     progress((number + 1) / len(animation))
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from keras_perceptual.inference.engines import Engine
+from keras_perceptual.inference.levels import run_either
 
 __all__ = ["SMALL", "Cores"]
 
@@ -50,10 +51,10 @@ class Cores:
         return self._images > 1 and pixels <= SMALL
 
     def run(self, lr: np.ndarray) -> np.ndarray:
-        """Does what `Engine.run` does, on the next core that is free."""
+        """Does what `run_either` does, on the next core that is free."""
         engine = self._idle.get()
         try:
             engine = engine or self._open_one()
-            return engine.run(lr)
+            return run_either(engine, lr)
         finally:
             self._idle.put(engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +14,10 @@ from keras_perceptual.inference import saved_models
 from keras_perceptual.inference.blending import Blend, blend_tflite, blend_weights
 from keras_perceptual.inference.checked import checked
 from keras_perceptual.inference.frameworks import load_keras, load_tensorflow
+from keras_perceptual.inference.levels import level_runner
 from keras_perceptual.inference.litert import interpreter, read_tflite
 from keras_perceptual.inference.onnx_engine import OnnxEngine
+from keras_perceptual.pixels.levels import as_integers
 from keras_perceptual.system.quiet import quiet_stderr
 
 __all__ = [
@@ -50,6 +53,8 @@ class Engine(Protocol):
 class LiteRTEngine:
     """Runs the `upscale` signature of a .tflite file with LiteRT on the CPU.
 
+    Of a file that is 8 bits from end to end, `run` rounds what it is given.
+
     Args:
         path: the file.
         threads: processor cores to use; all by default.
@@ -58,6 +63,9 @@ class LiteRTEngine:
     Raises:
         EngineError: if the file is not such a model.
     """
+
+    # From `[N, H, W, 3]` uint8 to the same larger, where the file needs no other numbers.
+    run_levels: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __init__(self, path: Path, threads: int | None = None, blend: Blend | None = None) -> None:
         self.path = path
@@ -70,6 +78,7 @@ class LiteRTEngine:
                 self._upscale = self._interpreter.get_signature_runner("upscale")
                 (self._input,) = self._upscale.get_input_details()
                 (self._output,) = self._upscale.get_output_details()
+                self.run_levels = level_runner(self._upscale, path.stem)
                 self.run(np.zeros((1, 8, 8, 3), np.float32))
         except BlendError as error:
             raise EngineError(f"{path} and {blend and blend.path}: {error}") from None
@@ -80,6 +89,8 @@ class LiteRTEngine:
 
     @checked
     def run(self, lr: np.ndarray) -> np.ndarray:
+        if self.run_levels:
+            return self.run_levels(as_integers(lr.copy(), np.uint8))
         return self._upscale(**{self._input: lr})[self._output]
 
 

@@ -28,7 +28,7 @@ from keras_perceptual.pixels.resampling import RowResizer
 from keras_perceptual.pixels.rows import RowReader, Take
 from keras_perceptual.pixels.transparency import fill_transparent
 
-__all__ = ["Painter", "Painting"]
+__all__ = ["Painter", "Painting", "windows_of"]
 
 WINDOWS = 4  # in each direction, that stand for an image
 LARGEST, LEAST = 256, 32  # pixels a side of one
@@ -60,7 +60,15 @@ class Painter:
         Args:
             windows: `[N, H, W, 3]` float32.
         """
-        return Painter(self._engine, self._style, self._engine.paint(windows, self._style)[1])
+        return self.held(self.measure(windows))
+
+    def measure(self, windows: np.ndarray) -> np.ndarray:
+        """Returns the statistics that windows of an image have in common, `[K]` float32."""
+        return self._engine.paint(windows, self._style)[1]
+
+    def held(self, statistics: np.ndarray) -> Painter:
+        """Returns the same with statistics."""
+        return Painter(self._engine, self._style, statistics)
 
 
 class Painting:
@@ -74,6 +82,8 @@ class Painting:
         preserve_colour: whether to take brightness alone from the painting.
         grain: that the network is given to paint by, in levels.
         budget: bytes that tiles may take.
+        held: the painter with statistics that are known already; None measures the picture's.
+        place: the (row, column) of the grain that the picture begins at.
     """
 
     def __init__(
@@ -86,7 +96,10 @@ class Painting:
         preserve_colour: bool,
         grain: float,
         budget: int,
+        held: Painter | None = None,
+        place: tuple[int, int] = (0, 0),
     ) -> None:
+        self._held, self._place = held, place
         self._request, self._painter, self._tiles = request, painter, tiles
         self._strength, self._preserve_colour = strength, preserve_colour
         self._grain, self._budget = grain, budget
@@ -95,12 +108,15 @@ class Painting:
         request, tiles = self._request, self._tiles
         height, width = request.size
         take = RowReader(self._resized()) if request.shape[:2] != request.size else request.take
+        if self._held:
+            yield from self._painted(take, tiles.with_engine(self._held))
+            return
         if tiles.tile(height, width, self._budget) == request.size:
             yield from self._painted(take, tiles.with_engine(self._painter))
             return
         with tempfile.TemporaryFile() as file:
             image = self._kept(take, file)
-            windows = _windows(image, self._grain, tiles.pixels(self._budget))
+            windows = windows_of(image, self._grain, tiles.pixels(self._budget))
             take = RowReader(image[top : top + CHUNK] for top in range(0, height, CHUNK))
             yield from self._painted(take, tiles.with_engine(self._painter.measured(windows)))
 
@@ -112,7 +128,7 @@ class Painting:
         height, width = request.size
         originals = _Remembered(take)
         rows = tiles.rows(
-            _grained(originals, self._grain),
+            _grained(originals, self._grain, *self._place),
             height,
             width,
             alpha=request.alpha,
@@ -163,20 +179,20 @@ class _Remembered:
         return self._again(count)
 
 
-def _grained(take: Take, levels: float) -> Take:
+def _grained(take: Take, levels: float, top: int, left: int) -> Take:
     """Returns a `Take` of the rows that another gives, from the top of an image, with grain."""
-    below = 0
+    below = top
 
     def rows(count: int) -> np.ndarray:
         nonlocal below
         below += count
-        return grained(take(count), levels, top=below - count)
+        return grained(take(count), levels, below - count, left)
 
     return rows
 
 
-def _windows(image: np.ndarray, grain: float, pixels: float) -> np.ndarray:
-    """Returns windows spread evenly over an image.
+def windows_of(image: np.ndarray, grain: float, pixels: float) -> np.ndarray:
+    """Returns windows spread evenly over an image, for statistics.
 
     Args:
         image: `[H, W, 3 or 4]` uint8 or uint16.

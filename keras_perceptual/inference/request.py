@@ -108,9 +108,12 @@ class Pipeline(Protocol):
 
 def gathered(pipeline: Pipeline, request: Request) -> np.ndarray:
     """Returns the whole result, `[height, width, 3 or 4]`, its levels looked up."""
-    whole = np.empty((*request.size, request.shape[2]), request.dtype)
-    top = 0
-    for rows in pipeline:
+    parts = iter(pipeline)
+    whole = next(parts)
+    if (top := len(whole)) < request.size[0]:
+        first, whole = whole, np.empty((*request.size, request.shape[2]), request.dtype)
+        whole[:top] = first
+    for rows in parts:
         whole[top : top + len(rows)] = rows
         top += len(rows)
     table = pipeline.table()

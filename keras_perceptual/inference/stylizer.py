@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from keras_perceptual import zoo
 from keras_perceptual.inference.converter import LARGEST_SCALE, Converter
 from keras_perceptual.inference.painting import Painter, Painting
 from keras_perceptual.inference.request import Pipeline, Request
+from keras_perceptual.inference.scenes import Scenes
+from keras_perceptual.inference.sequence import Sequence, State
 from keras_perceptual.inference.style_engines import open_style_engine
 from keras_perceptual.inference.tiling import Pass, default_budget
 from keras_perceptual.pixels.grain import GRAIN
@@ -52,6 +55,8 @@ class Stylizer(Converter):
         EngineError: if the model's file cannot be loaded or paints no styles.
     """
 
+    paints = True
+
     def __init__(
         self,
         style: str | os.PathLike | Mapping[str, float],
@@ -91,11 +96,17 @@ class Stylizer(Converter):
         self.name = "+".join(map(zoo.short_name, mixture))
         self.path, self.scale = opened.path, scale
         self.strength, self.preserve_colour = strength, preserve_colour
-        self.grain, self.memory = grain, memory
+        self.grain, self.memory, self.threads = grain, memory, threads
+        self._mixture = {name: mixture[name] / sum(mixture.values()) for name in mixture}
         self._painter = Painter(opened, weights)
         self._pass = Pass(self._painter.measured(opened.example()[0]), self.name, COSTS, LEAST_COST)
 
     def _pipeline(self, request: Request) -> Pipeline:
+        return self._painting(request)
+
+    def _painting(
+        self, request: Request, held: Painter | None = None, place: tuple[int, int] = (0, 0)
+    ) -> Painting:
         return Painting(
             request,
             self._painter,
@@ -104,6 +115,28 @@ class Stylizer(Converter):
             preserve_colour=self.preserve_colour,
             grain=self.grain,
             budget=self.memory or default_budget(),
+            held=held,
+            place=place,
         )
+
+    def _sequence(self, state: State) -> Sequence:
+        return Scenes(
+            self._painting,
+            self._painter,
+            self._pass,
+            grain=self.grain,
+            budget=self.memory or default_budget(),
+            state=state,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "style": self._mixture,
+            "model": [self.path.name, self.path.stat().st_size],
+            "strength": self.strength,
+            "preserve_colour": self.preserve_colour,
+            "grain": self.grain,
+            "scale": self.scale,
+        }
 
     stylize, stylize_file = Converter.convert, Converter.convert_file

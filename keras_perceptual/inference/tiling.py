@@ -23,6 +23,7 @@ from keras_perceptual.inference.grid import (
     seen,
     spans,
 )
+from keras_perceptual.inference.levels import run_either, takes_levels
 from keras_perceptual.inference.strip import Strip
 from keras_perceptual.pixels.flat import flat
 from keras_perceptual.pixels.levels import as_integers, as_levels
@@ -130,7 +131,7 @@ class Pass:
         if self._cores and self._cores.take(lr[..., 0].size):
             return self._cores.run(lr)[0]
         with self._lock:
-            return self.engine.run(lr)[0]
+            return run_either(self.engine, lr)[0]
 
     def _measure_cost(self, sides: tuple[int, int], least: float) -> float:
         """Returns the bytes that a tile takes for each of its LR pixels."""
@@ -207,6 +208,12 @@ class Pass:
                 progress(done)
 
         with image, closing(ahead(runs, report)) as tiles:
+            if tile == (height, width):
+                window, sr = next(tiles)
+                done = 1.0
+                report()
+                yield self._cut(window, sr, bands[0], columns[0], dtype)
+                return
             for down in bands:
                 strip.begin((down.stop - down.start) * self.scale)
                 for across in columns:
@@ -231,7 +238,9 @@ class Pass:
         for down, (top, _), rows in zip(bands, ranges, windows(take, ranges), strict=True):
             for across in columns:
                 window = seen(rows, top, height, down, across)
-                yield window, self._run(as_levels(window[None, ..., :3]))
+                lr = window[None, ..., :3]
+                integers = lr.dtype == np.uint8 and takes_levels(self.engine)
+                yield window, self._run(lr if integers else as_levels(lr))
 
     def _cut(
         self,
@@ -247,7 +256,7 @@ class Pass:
             for span in (down, across)
         )
         enlarged = tuple(slice(self.scale * s.start, self.scale * s.stop) for s in inside)
-        tile = as_integers(sr[enlarged], dtype)
+        tile = sr[enlarged] if sr.dtype == dtype else _rounded(sr[enlarged], dtype)
         if self.flat:  # exactly as it was
             y, x = np.nonzero(flat(window[..., :3], self.flat)[inside])
             colours = as_integers(as_levels(window[inside][y, x, :3]), dtype)
@@ -257,3 +266,7 @@ class Pass:
             return tile
         opacity = imresize(as_levels(window[..., 3]), self.scale)[enlarged]
         return np.dstack([tile, as_integers(opacity, dtype)])
+
+
+def _rounded(sr: np.ndarray, dtype: type[np.unsignedinteger]) -> np.ndarray:
+    return as_integers(as_levels(sr) if sr.dtype == np.uint8 else sr, dtype)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ class Upscaler(Converter):
         self.histogram_match = check_match(histogram_match)
         self.memory = memory
         self._model, self._engine, self._device = model, engine, device
-        self._threads, self._fidelity, self._restore = threads, fidelity, restore
+        self.threads, self._fidelity, self._restore = threads, fidelity, restore
         self._precision = precision
         self._opened: dict[tuple[str, float, bool], Pass] = {}
         self._lock = threading.Lock()
@@ -151,7 +152,7 @@ class Upscaler(Converter):
             if key in self._opened:
                 return self._opened[key]
             load = partial(self._load, model, other, share, int8)
-            name, engine = load(self._threads)
+            name, engine = load(self.threads)
             folder = engine.path.parent
             shipped = folder.name if zoo.ships(folder) else model
             reach = FLAT_RESTORED if share or shipped.endswith("-photo") else FLAT
@@ -160,7 +161,7 @@ class Upscaler(Converter):
             opened = Pass(engine, name, flat=reach)
             side_by_side = None
             if engine_name(engine.path, self._engine, self._device) == "litert":
-                side_by_side = Cores(lambda: self._matched(load(1)[1]), cores(self._threads))
+                side_by_side = Cores(lambda: self._matched(load(1)[1]), cores(self.threads))
             opened = opened.with_engine(self._matched(engine), side_by_side)
             return self._opened.setdefault(key, opened)
 
@@ -199,7 +200,7 @@ class Upscaler(Converter):
         """Returns what a model of somebody else's is; without a descriptor it is run once."""
         about = read(source)
         if about is None:
-            engine = open_engine(source, self._engine, self._threads, device=self._device)
+            engine = open_engine(source, self._engine, self.threads, device=self._device)
             about = ModelDescriptor("upscale", Pass(engine, source.stem).scale)
         return about
 
@@ -220,6 +221,16 @@ class Upscaler(Converter):
             match=self.histogram_match == "paper",
             budget=self.memory or default_budget(),
         )
+
+    def _settings(self) -> dict[str, Any]:
+        model = None if self._model is None else os.fspath(self._model)
+        return {
+            "model": [model, self.name, self.path.name, self.path.stat().st_size],
+            "fidelity": self._fidelity,
+            "restore": self._restore,
+            "histogram_match": self.histogram_match,
+            "engine": [self._engine, self._device, self._int8()],
+        }
 
     upscale, upscale_file = Converter.convert, Converter.convert_file
 

@@ -13,5 +13,6 @@ from .matching import HistogramMatching as HistogramMatching
 from .normalization import InstanceNormalization as InstanceNormalization
 from .style import in_style as in_style
 from .upscaling import johnson as johnson
+from .upscaling import plain as plain
 from .upscaling import srcnn as srcnn
 from .upscaling import subpixel as subpixel

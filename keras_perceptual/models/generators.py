@@ -16,13 +16,14 @@ from keras import layers
 
 from keras_perceptual.models.describing import describe
 from keras_perceptual.models.style import style
-from keras_perceptual.models.upscaling import johnson, srcnn, subpixel
+from keras_perceptual.models.upscaling import johnson, plain, srcnn, subpixel
 from keras_perceptual.zoo.descriptor import ModelDescriptor
 
 __all__ = ["GENERATORS", "build", "multiply_adds"]
 
 GENERATORS: dict[str, Callable[..., keras.Model]] = {
     "johnson": johnson,
+    "plain": plain,
     "srcnn": srcnn,
     "style": style,
     "subpixel": subpixel,

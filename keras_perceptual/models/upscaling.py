@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_perceptual.models.convolution import conv, normal
 from keras_perceptual.models.layers import BicubicUpsampling, DepthToSpace, Luma
 
-__all__ = ["johnson", "srcnn", "subpixel"]
+__all__ = ["johnson", "plain", "srcnn", "subpixel"]
 
 
 def johnson(scale: int = 4, channels: int = 64, blocks: int = 4) -> keras.Model:
@@ -101,6 +102,48 @@ def subpixel(scale: int = 4, channels: int = 48, blocks: int = 7) -> keras.Model
     x = layers.Add(name="skip_add", dtype="float32")([x, repeated])
     sr = DepthToSpace(scale, name="sr", dtype="float32")(x)
     return keras.Model(lr, sr, name=f"subpixel_x{scale}")
+
+
+def plain(scale: int = 4, channels: int = 16, blocks: int = 4) -> keras.Model:
+    """3x3 convolutions in a row at LR size, and a sub-pixel one: for films.
+
+    As `subpixel`, but without residual blocks. In 8 bits additions take as long as convolutions
+    of so few channels, and this has only the one of the repeated input. So that it still trains
+    like a residual network, every inner convolution begins as the identity plus noise.
+
+    Args:
+        scale: any integer of at least 2.
+        channels: filters of every inner convolution; 16 are what one register holds.
+        blocks: number of convolutions between the first and the last.
+
+    Returns:
+        A functional model from `lr` to `sr`.
+
+    Raises:
+        ValueError: if `scale` is below 2.
+
+    Source: the plain body and the long skip of Du et al. 2021 (ABPN); beginning at the identity
+    as Ding et al. 2021 (RepVGG), whose branches are here one kernel from the beginning.
+    """
+    if scale < 2:
+        raise ValueError(f"expected a scale of at least 2 for plain, received {scale}")
+
+    lr = keras.Input((None, None, 3), name="lr")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="to_unit")(lr)
+    x = conv(x, channels, 3, "head", activation="relu")
+    for i in range(blocks):
+        x = conv(x, channels, 3, f"block{i}_conv", gain=0.5, activation="relu")
+    x = conv(x, 3 * scale**2, 3, "tail", gain=0.1)
+    x = layers.Rescaling(127.5, name="to_levels", dtype="float32")(x)
+    repeated = layers.Concatenate(name="repeat", dtype="float32")([lr] * scale**2)
+    x = layers.Add(name="skip_add", dtype="float32")([x, repeated])
+    sr = DepthToSpace(scale, name="sr", dtype="float32")(x)
+    model = keras.Model(lr, sr, name=f"plain_x{scale}")
+    for i in range(blocks):
+        kernel, bias = model.get_layer(f"block{i}_conv").get_weights()
+        kernel[1, 1] += np.eye(channels, dtype=kernel.dtype)
+        model.get_layer(f"block{i}_conv").set_weights([kernel, bias])
+    return model
 
 
 def srcnn(scale: int = 4, channels: int = 64, blocks: int = 1) -> keras.Model:

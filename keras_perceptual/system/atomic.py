@@ -25,6 +25,7 @@ __all__ = [
     "check_target",
     "folder_above",
     "hidden_folder",
+    "locked",
     "scratch_file",
 ]
 
@@ -152,6 +153,17 @@ def _owned(path: Path, make: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike) -> Iterator[bool]:
+    """Locks a file, which is made if need be, as long as a `with` statement or its process lives.
+
+    Yields:
+        Whether nobody else has it; True where the system has no such locks.
+    """
+    with open(path, "ab") as file:
+        yield fcntl is None or _lock(file.fileno(), fcntl.LOCK_NB)
 
 
 def _lock(descriptor: int, how: int) -> bool:

@@ -20,7 +20,7 @@ class Recipe:
 
     Args:
         name: what runs of it are called.
-        generator: a key of `models.GENERATORS`: `subpixel`, `johnson`, `srcnn` or `style`.
+        generator: a key of `models.GENERATORS`: `subpixel`, `plain`, `johnson`, `srcnn` or `style`.
         channels: filters of the generator's inner convolutions.
         blocks: residual blocks of the generator.
         scale: HR size over LR size.

@@ -187,6 +187,21 @@ RECIPES: dict[str, Recipe] = {
             _X4_PHOTO_PIXEL, name="x2-photo-pixel", start="x4-photo-pixel", steps=1000, **_X2_PHOTO
         ),
         replace(_X4_PHOTO, name="x2-photo", start="x2-photo-pixel", steps=1000, **_X2_PHOTO),
+        # Small enough for films: 16,560 multiply-adds an LR pixel.
+        Recipe(
+            "x4-video",
+            generator="plain",
+            channels=16,
+            blocks=4,
+            steps=60_000,
+            epoch_steps=2000,
+            batch_size=16,
+            shrink=0.5,
+            learning_rate=2e-3,
+            warmup=500,
+            clip_norm=1.0,
+            ema=0.999,
+        ),
         # What the paper compares, and compares itself with.
         Recipe(
             "x4-srcnn",

@@ -91,7 +91,7 @@ def test_tiles_get_the_grain_of_their_place(models, image, monkeypatch):
         padded = np.pad(grained(image, grain), ((4, 4), (4, 4), (0, 0)), "symmetric")
         return padded[None].astype(np.float32)
 
-    monkeypatch.setattr(painting, "_windows", whole)
+    monkeypatch.setattr(painting, "windows_of", whole)
     at_once = Stylizer(models / "1.tflite").stylize(image).astype(int)
     assert np.abs(at_once - Stylizer(models / "1.tflite", memory=1).stylize(image)).max() <= 1
 

@@ -8,13 +8,14 @@ import tensorflow as tf
 from keras_perceptual.models import generators
 from keras_perceptual.models.describing import describe
 from keras_perceptual.models.style import in_style, style
-from keras_perceptual.models.upscaling import johnson, srcnn, subpixel
+from keras_perceptual.models.upscaling import johnson, plain, srcnn, subpixel
 from keras_perceptual.pixels.levels import luma
 from keras_perceptual.pixels.resampling import imresize
 from keras_perceptual.zoo.descriptor import ModelDescriptor
 
 SMALL = {
     "johnson": {"channels": 8, "blocks": 2},
+    "plain": {"channels": 8, "blocks": 2},
     "srcnn": {"channels": 8, "blocks": 1},
     "subpixel": {"channels": 8, "blocks": 2},
 }
@@ -94,6 +95,7 @@ def test_every_layer_has_a_name_of_its_own(generator):
             {"styles": 2, "channels": 8, "blocks": 0},
             1952 + 1168 + 4640 + 4624 + 1160 + 1947 + 2 * 2 * (8 + 16 + 32 + 16 + 8),
         ),
+        ("plain", {}, 448 + 4 * 2320 + 48 * (9 * 16 + 1)),
         ("subpixel", {}, 1344 + 14 * 20784 + 48 * (9 * 48 + 1)),
         ("subpixel", {"scale": 2, "channels": 64, "blocks": 4}, 1792 + 8 * 36928 + 12 * 577),
     ],
@@ -102,11 +104,21 @@ def test_parameter_counts(name, config, count):
     assert generators.GENERATORS[name](**config).count_params() == count
 
 
-def test_subpixel_of_zeros_repeats_its_input(rng):
-    model = subpixel(3, channels=4, blocks=1)
+@pytest.mark.parametrize("build", [plain, subpixel])
+def test_zeros_repeat_their_input(build, rng):
+    model = build(3, channels=4, blocks=1)
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
     lr = rng.uniform(0, 255, (2, 4, 5, 3)).astype(np.float32)
     np.testing.assert_allclose(model(lr), lr.repeat(3, 1).repeat(3, 2), rtol=1e-6)
+
+
+def test_plain_begins_near_the_identity(rng):
+    model = plain(channels=8, blocks=4)
+    ends = [model.get_layer(name).output for name in ("head", "block3_conv")]
+    features = keras.Model(model.input, ends)
+    first, last = map(np.asarray, features(rng.uniform(0, 255, (1, 16, 16, 3))))
+    assert np.corrcoef(first.ravel(), last.ravel())[0, 1] > 0.2
+    assert 0.2 < last.std() / first.std() < 5
 
 
 def test_johnson_stays_in_range(rng):

@@ -11,6 +11,7 @@ from keras_perceptual import Stylizer, Upscaler, training, zoo
 from keras_perceptual.evaluation import benchmark as evaluation
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.files import images
+from keras_perceptual.models.generators import multiply_adds
 from keras_perceptual.models.loading import load_generator
 from keras_perceptual.pixels.levels import luma
 from keras_perceptual.zoo.descriptor import read
@@ -78,16 +79,33 @@ def test_numbers_of_the_card_can_be_had_again(data, name):
             assert numbers[metric] == pytest.approx(card[key]["Set5"][metric], abs=tolerance)
 
 
+# What 8 bits may cost: dB, and levels, in the mean and of one pixel. In x4-video all layers have
+# them, what is added to the repeated input too, whose rare extremes are cut off.
+_CHANGED = {"x4-video": (0.03, 0.9, 96)}
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if zoo.quantized(name)])
 def test_8_bits_cost_next_to_nothing(name):
     card = zoo.card(name)
     assert read(zoo.quantized(name)) == zoo.descriptor(name)
+    worse, mean, largest = _CHANGED.get(name, (0.02, 0.4, 16))
     for folder in ("Set5", "Set14", "BSD100"):
         usual, eight = card["numbers"][folder], card["numbers_int8"][folder]
-        assert eight["psnr_y"] == pytest.approx(usual["psnr_y"], abs=0.02), folder
-        assert eight["lpips"] == pytest.approx(usual["lpips"], abs=0.001), folder
-        assert card["difference_int8"][folder]["mean"] <= 0.4, folder
-        assert card["difference_int8"][folder]["largest"] <= 16, folder
+        assert eight["psnr_y"] > usual["psnr_y"] - worse, folder
+        assert eight["lpips"] < usual["lpips"] + 0.001, folder
+        if name not in _CHANGED:
+            assert eight["psnr_y"] == pytest.approx(usual["psnr_y"], abs=0.02), folder
+            assert eight["lpips"] == pytest.approx(usual["lpips"], abs=0.001), folder
+        assert card["difference_int8"][folder]["mean"] <= mean, folder
+        assert card["difference_int8"][folder]["largest"] <= largest, folder
+
+
+def test_the_model_for_films_beats_bicubic():
+    card, bicubic = zoo.card("x4-video"), 28.43
+    for numbers in ("numbers", "numbers_int8"):
+        assert card[numbers]["Set5"]["psnr_y"] > bicubic + 1.5
+    generator = load_generator("x4-video")
+    assert multiply_adds(generator, 32, 32) / 32**2 < 21_000
 
 
 def _rows(document):

@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 
 from keras_perceptual.cli.checkout import checkout
 from keras_perceptual.cli.distributed import Group, add_flag
-from keras_perceptual.cli.options import named_weights
+from keras_perceptual.cli.kinds import named_weights
 from keras_perceptual.errors import PerceptualError
 from keras_perceptual.system.quiet import quiet_stderr
 from keras_perceptual.training.recipe import Recipe

@@ -1,0 +1,64 @@
+/**
+ * @file Keeps the page on the device, so that it works without a connection, and gives it the
+ * headers that threads need where its host does not send them.
+ */
+
+const VERSION = 'VERSION';
+const FILES = [/* FILES */];
+const PREFIX = 'keras-perceptual ';
+const CACHE = PREFIX + VERSION;
+const KEPT = /\/(models|litert)\//; // kept once they are used
+const HEADERS = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+};
+
+self.addEventListener('install', (event) => {
+  const first = !self.registration.active;
+  event.waitUntil(keepPage().then(() => first && self.skipWaiting()));
+});
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(forgetOthers().then(() => self.clients.claim()));
+});
+
+self.addEventListener('message', ({ data }) => {
+  if (data === 'replace') self.skipWaiting();
+});
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  if (request.method === 'GET' && new URL(request.url).origin === self.location.origin) {
+    event.respondWith(answer(request));
+  }
+});
+
+async function keepPage() {
+  const cache = await caches.open(CACHE);
+  await cache.addAll(FILES.map((file) => new Request(file, { cache: 'no-cache' })));
+}
+
+async function forgetOthers() {
+  const names = await caches.keys();
+  const old = names.filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+  await Promise.all(old.map((name) => caches.delete(name)));
+}
+
+async function answer(request) {
+  const cache = await caches.open(CACHE);
+  const asked = request.mode === 'navigate' ? 'index.html' : request;
+  const kept = await cache.match(asked, { ignoreSearch: true });
+  if (kept) return isolated(kept);
+  const response = await fetch(request);
+  if (response.ok && KEPT.test(request.url)) await cache.put(request, response.clone());
+  return isolated(response);
+}
+
+function isolated(response) {
+  if (!response.status) return response; // what a browser hides
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
+  const { status, statusText } = response;
+  return new Response(response.body, { status, statusText, headers });
+}

@@ -62,7 +62,8 @@ export function readHeader(bytes) {
     header.metadata.icc = joined(profile.filter(Boolean));
   if (tables.size) header.quality = qualityOf(tables.get(Math.min(...tables.keys())));
   const plain = header.components < 4 ? [...kept, bytes.subarray(end)] : [bytes];
-  return { ...header, plain: new Blob(plain, { type: 'image/jpeg' }) };
+  // Firefox decodes no Blob of several parts.
+  return { ...header, plain: new Blob([joined(plain)], { type: 'image/jpeg' }) };
 }
 
 /** Yields the segments up to the first scan. */
@@ -130,8 +131,12 @@ export function described(bytes, { icc, exif, xmp, dpi }) {
   profile.forEach((part, i) => {
     parts.push(segment(APP2, ICC, joined([Uint8Array.of(i + 1, profile.length), part])));
   });
+  // A browser says that its colours are those of sRGB.
   let end = 2;
-  for (const { marker, stop } of segments(bytes)) if (marker === APP0) end = stop;
+  for (const { marker, start, stop } of segments(bytes)) {
+    if (![APP0, APP1, APP2].includes(marker)) parts.push(bytes.subarray(start, stop));
+    end = stop;
+  }
   return joined([...parts, bytes.subarray(end)]);
 }
 

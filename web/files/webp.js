@@ -38,7 +38,11 @@ export function described(bytes, { icc, exif, xmp }, { width, height }) {
   const found = [...chunks(bytes)];
   const extended = found.find(({ kind }) => kind === 'VP8X');
   const lossless = found.find(({ kind }) => kind === 'VP8L');
-  let flags = extended?.body[0] ?? (lossless && lossless.body[4] & 0x10 ? ALPHA_FLAG : 0);
+  let flags = extended
+    ? extended.body[0] & ALPHA_FLAG
+    : lossless && lossless.body[4] & 0x10
+      ? ALPHA_FLAG
+      : 0;
   if (icc) flags |= ICC_FLAG;
   if (exif) flags |= EXIF_FLAG;
   if (xmp) flags |= XMP_FLAG;
@@ -49,7 +53,8 @@ export function described(bytes, { icc, exif, xmp }, { width, height }) {
   ]);
   const parts = [made('VP8X', Uint8Array.of(flags, 0, 0, 0, ...sides))];
   if (icc) parts.push(made('ICCP', icc));
-  parts.push(...found.filter(({ kind }) => kind !== 'VP8X').map(({ whole }) => whole));
+  const beside = ['VP8X', 'ICCP', 'EXIF', 'XMP '];
+  parts.push(...found.filter(({ kind }) => !beside.includes(kind)).map(({ whole }) => whole));
   if (exif) parts.push(made('EXIF', exif));
   if (xmp) parts.push(made('XMP ', xmp));
   return riff(parts);

@@ -43,7 +43,8 @@ export async function encoded(result, format) {
 }
 
 async function drawn(png, width, height, format) {
-  const bitmap = await createImageBitmap(png, { colorSpaceConversion: 'none' });
+  const whole = new Blob([await png.arrayBuffer()], { type: png.type }); // for Firefox: of one part
+  const bitmap = await createImageBitmap(whole, { colorSpaceConversion: 'none' });
   const surface = new OffscreenCanvas(width, height);
   const context = surface.getContext('2d');
   if (format === 'jpg') {

@@ -24,7 +24,7 @@ function changed(item, what) {
   if (item) list.update(item);
   for (const each of items.list) if (what === 'selected') list.update(each);
   list.mark(items.selected);
-  if (item !== items.selected) return;
+  if (item !== items.selected || what === 'removed') return;
   if (!item) {
     viewer.close();
     return;
@@ -63,6 +63,7 @@ async function download() {
   try {
     save(await encoded(result, format), nameOf(file.name, result.suffix, format));
   } catch (error) {
+    find('details').textContent = error.message;
     say(`${file.name}: ${error.message}`);
   } finally {
     find('save').disabled = false;

@@ -62,7 +62,9 @@ class Handler(SimpleHTTPRequestHandler):
 
     def guess_type(self, path: Any) -> str:
         """Returns the type of what is inside a compressed file."""
-        return self._type if self._encoding and str(path).endswith(".gz") else super().guess_type(path)
+        return (
+            self._type if self._encoding and str(path).endswith(".gz") else super().guess_type(path)
+        )
 
     def end_headers(self) -> None:
         if self._encoding:
@@ -135,7 +137,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Serve a page on this machine that enlarges and paints photographs in the "
-        "browser, or make a folder of it for any web server. The first time, npm fetches LiteRT.js.",
+        "browser, or make a folder of it for any web server. npm fetches LiteRT.js, once.",
     )
     parser.add_argument("action", nargs="?", choices=("serve", "build"), default="serve")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="to build the page in")

@@ -1,4 +1,4 @@
-"""LiteRT.js, which runs models in a browser: fetched once, checked, and kept in the user's cache."""
+"""LiteRT.js, which runs models in a browser: fetched once, checked, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["PACKAGES", "VERSION", "runtime"]
 VERSION = "2.5.3"
 # npm's packages, and the SHA-512 of their archives as npm states it.
 PACKAGES = {
-    "@litertjs/core": "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kC"
-    "nN4nzWoyJQ==",
-    "@litertjs/wasm-utils": "4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKHi05sVqZW580Tmk78pC2kT39A9OY"
-    "BVdFawteZ/sI1kQ==",
+    "@litertjs/core": "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8I"
+    "wqgqCIkviYGr9OFDL1kCnN4nzWoyJQ==",
+    "@litertjs/wasm-utils": "4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKHi05sVqZW580T"
+    "mk78pC2kT39A9OYBVdFawteZ/sI1kQ==",
 }
 # With threads, without, and for browsers without relaxed SIMD; each a script and a .wasm file.
 _BUILDS = ("litert_wasm_threaded_internal", "litert_wasm_internal", "litert_wasm_compat_internal")

@@ -22,7 +22,7 @@ from keras_perceptual.system.atomic import hidden_folder
 __all__ = ["SCALES", "build"]
 
 SCALES = (2, 3, 4, 6, 8, 16)  # that the page offers
-_COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".tflite", ".txt", ".webmanifest"}
+_COMPRESSED = {".html", ".css", ".js", ".json", ".svg", ".txt", ".webmanifest"}
 _MARK = "service-worker.js"  # what a folder of ours has, so that it may be replaced
 _VERSION = b"'VERSION'"
 

@@ -33,6 +33,7 @@ class Browser:
 
     def __init__(self, kind: str, executable: str) -> None:
         self.kind = kind
+        self.shown: object = None
         command = ["node", HERE / "driver.mjs", HERE, kind, executable]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -53,6 +54,11 @@ class Browser:
         if "error" in answer:
             raise AssertionError(f"{command}: {answer['error']}")
         return answer["value"]
+
+    def open(self, url: str, **window: object) -> None:
+        """Opens the page in a new tab, and closes the one before."""
+        self.shown = (url, *window.items()) if window else url
+        self("open", url=url, **window)
 
     def evaluate(self, code: str):
         return self("evaluate", code=code)
@@ -92,6 +98,8 @@ class Browser:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -146,25 +154,20 @@ def address(folder) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def opened(browser, address) -> Browser:
-    """A browser that shows the page, and has loaded all that it loads."""
-    browser("open", url=address)
-    browser.wait_until("document.documentElement.dataset.warm")
-    return browser
-
-
 @pytest.fixture
-def site(opened) -> Iterator[Browser]:
+def site(browser, address) -> Iterator[Browser]:
     """The page without pictures and with its first settings; nothing may go wrong in it."""
-    opened.evaluate(
+    if browser.shown != address:
+        browser.open(address)
+        browser.wait_until("document.documentElement.dataset.warm")
+    browser.evaluate(
         "document.getElementById('settings').reset();"
         "document.getElementById('settings').elements.scale.value = '4';"
         "document.getElementById('settings').dispatchEvent(new Event('input'))"
     )
-    yield opened
-    opened.clear()
-    assert opened("faults") == []
+    yield browser
+    browser.clear()
+    assert browser("faults") == []
 
 
 @pytest.fixture
@@ -184,11 +187,11 @@ def result(site, tmp_path):
 def download(browser: Browser, path: Path, format: str = "png") -> Path:
     """Saves what the page downloads."""
     browser.evaluate(
-        "window.saved = new Promise((resolve) => {"
-        "  const make = URL.createObjectURL;"
-        "  HTMLAnchorElement.prototype.click = function () { resolve([window.last, this.download]) };"
-        "  URL.createObjectURL = (blob) => { window.last = blob; return make.call(URL, blob); };"
-        f"}}); document.getElementById('format').value = {format!r};"
+        "window.make ??= URL.createObjectURL;"
+        "URL.createObjectURL = (blob) => make.call(URL, (window.last = blob));"
+        "window.saved = new Promise((resolve) => { HTMLAnchorElement.prototype.click ="
+        "  function () { resolve([window.last, this.download]) } });"
+        f"document.getElementById('format').value = {format!r};"
         "document.getElementById('save').click()"
     )
     browser("fetch", code="window.saved.then(([blob]) => blob)", path=path)
@@ -219,5 +222,3 @@ def idle_cpu(pid: int, seconds: float) -> float:
     before = cpu_of(pid)
     time.sleep(seconds)
     return cpu_of(pid) - before
-
-

@@ -48,6 +48,7 @@ async function decoded(file, bytes, check) {
     }
     if (format === 'JPEG') {
       const { plain, metadata, components, quality, ...size } = jpeg.readHeader(bytes);
+      if (!size.width) throw new Error('its header is damaged');
       check(size);
       const picture = Object.assign(await browser.decode(plain, false), {
         quality,

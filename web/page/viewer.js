@@ -3,6 +3,8 @@
 /** Shows one item at a time. */
 export class Viewer {
   #urls = [];
+  /** @type {HTMLImageElement | null} Of the result, as long as it is shown or loading. */
+  loading = null;
 
   /** @param {HTMLElement} section With all that it needs inside. */
   constructor(section) {
@@ -58,11 +60,10 @@ export class Viewer {
     image.alt = 'The photograph after';
     image.draggable = false;
     image.src = this.#url(file);
+    this.loading = image;
     // What was drawn stays until the file is decoded, and where it cannot be.
-    image.decode().then(
-      () => image.src && this.after.replaceChildren(image),
-      () => {},
-    );
+    const show = () => image === this.loading && this.after.replaceChildren(image);
+    image.decode().then(show, () => {});
   }
 
   /** Shows nothing. */
@@ -78,6 +79,8 @@ export class Viewer {
   }
 
   #forget() {
+    for (const image of [this.before, this.loading]) image?.removeAttribute('src');
+    this.loading = null;
     for (const url of this.#urls.splice(0)) URL.revokeObjectURL(url);
   }
 

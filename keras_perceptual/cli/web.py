@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import sys
 import tempfile
 import webbrowser
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from keras_perceptual.errors import PerceptualError, reason
 from keras_perceptual.export import page
@@ -46,7 +47,7 @@ class Handler(SimpleHTTPRequestHandler):
         self._encoding: str | None = None
         super().__init__(*arguments, **named)
 
-    def send_head(self) -> IO[bytes] | None:
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
         """Answers with the compressed file beside the one that is asked for, if there is one."""
         self._encoding = None
         path = Path(self.translate_path(self.path))
@@ -55,10 +56,10 @@ class Handler(SimpleHTTPRequestHandler):
             self._encoding, self._type = "gzip", self.guess_type(str(path))
             asked, self.path = self.path, f"{self.path.partition('?')[0]}.gz"
             try:
-                return super().send_head()  # type: ignore[return-value]
+                return super().send_head()
             finally:
                 self.path = asked
-        return super().send_head()  # type: ignore[return-value]
+        return super().send_head()
 
     def guess_type(self, path: Any) -> str:
         """Returns the type of what is inside a compressed file."""

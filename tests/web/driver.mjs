@@ -43,7 +43,12 @@ const commands = {
     faults = [];
     allowed = new URL(url).origin;
     watch();
-    await page.setViewport({ width, height, hasTouch: touch, isMobile: touch && kind !== 'firefox' });
+    await page.setViewport({
+      width,
+      height,
+      hasTouch: touch,
+      isMobile: touch && kind !== 'firefox',
+    });
     if (kind !== 'firefox') {
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     }

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 from keras_perceptual import Stylizer, Upscaler
 from keras_perceptual.files.source import open_source
 from tests.conftest import SAMPLES
-from tests.web.conftest import download, pixels
+from tests.web.browsers import download, pixels
 
 LR = SAMPLES / "LRx4"
 XMP = (

@@ -13,7 +13,7 @@ from PIL import Image
 from keras_perceptual import Upscaler
 from keras_perceptual.files import png
 from tests.conftest import SAMPLES
-from tests.web.conftest import ENDED, download, idle_cpu, pixels, serving
+from tests.web.browsers import ENDED, download, idle_cpu, pixels, serving
 
 LR = SAMPLES / "LRx4"
 ENDING = 2.2  # seconds after which Chromium ends what a worker computes, whatever it is

@@ -88,8 +88,8 @@ async function begin() {
   }
   document.documentElement.dataset.ready = 'yes';
   const kept = Boolean(await registered) && !navigator.connection?.saveData;
-  find('machine').textContent =
-    `Threads: ${self.crossOriginIsolated ? 'as many as there are cores' : 'one'}.`;
+  const cores = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
+  find('machine').textContent = cores > 1 ? `It runs on ${cores} cores.` : 'It runs on one core.';
   engine.warm(kept, () => {
     if (kept) find('machine').textContent += ' This page now works without a connection.';
     document.documentElement.dataset.warm = 'yes';

@@ -13,11 +13,12 @@ export async function start(newer) {
     const registration = await navigator.serviceWorker.register(
       new URL('../service-worker.js', import.meta.url),
     );
+    const tell = () => registration.waiting && registration.active && newer();
     registration.addEventListener('updatefound', () => {
-      const { installing } = registration;
-      installing?.addEventListener('statechange', () => registration.waiting && newer());
+      if (!registration.active) return; // the first there is
+      registration.installing?.addEventListener('statechange', tell);
     });
-    if (registration.waiting) newer();
+    tell();
     await controlled();
     isolate();
     return registration;

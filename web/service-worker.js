@@ -47,7 +47,7 @@ async function forgetOthers() {
 
 async function answer(request) {
   const cache = await caches.open(CACHE);
-  const asked = request.mode === 'navigate' ? 'index.html' : request;
+  const asked = new URL(request.url).pathname.endsWith('/') ? 'index.html' : request;
   const kept = await cache.match(asked, { ignoreSearch: true });
   if (kept) return isolated(kept);
   const response = await fetch(request);

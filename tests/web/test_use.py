@@ -41,6 +41,7 @@ def test_the_page_has_threads(site):
     assert site.evaluate("crossOriginIsolated")
 
 
+@pytest.mark.long
 def test_many_files_come_one_after_the_other(site, small, tmp_path):
     files = [shutil.copyfile(small, tmp_path / f"{name}.png") for name in "abc"]
     site.set(scale="2")
@@ -104,6 +105,7 @@ def test_what_is_no_picture_is_refused_in_words(site, small, tmp_path):
     assert site.ended().startswith("Done")
 
 
+@pytest.mark.long
 def test_a_very_large_result_is_asked_for_twice(site, large):
     site.set(scale="8")
     site("choose", files=[large])
@@ -161,6 +163,7 @@ def test_a_newer_picture_never_shows_an_older_result(site, small, large):
     assert site.evaluate("document.querySelectorAll('#after img').length") == 0
 
 
+@pytest.mark.long
 def test_a_page_closed_in_the_middle_leaves_nothing_behind(browser, address, large):
     browser.open(address)
     browser("choose", files=[large])
@@ -180,6 +183,7 @@ def test_a_host_without_headers_has_threads_all_the_same(browser, folder, small)
         assert browser("faults") == []
 
 
+@pytest.mark.long
 def test_one_thread_gives_the_same(browser, address, small, tmp_path):
     browser.open(f"{address}?threads=1")
     browser("choose", files=[small])
@@ -202,6 +206,7 @@ def test_it_works_without_a_connection_once_it_is_loaded(browser, folder, small)
         assert browser("faults") == []
 
 
+@pytest.mark.long
 def test_a_model_that_is_missing_is_named(browser, folder, small, tmp_path):
     lacking = shutil.copytree(folder, tmp_path / "lacking")
     for file in lacking.glob("models/x8-feature*"):

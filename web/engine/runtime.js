@@ -39,6 +39,8 @@ async function start(folder, threads) {
     print() {},
     printErr: (line) => /^(ERROR|FATAL)\b|abort/i.test(line) && faults.push(line),
   };
+  // It would take a GPU, and hold it, though networks run on the processor here.
+  Object.defineProperty(navigator, 'gpu', { value: undefined, configurable: true });
   await quietly(() => litert.loadLiteRt(wasm, cores > 1 ? { threads: true } : {}));
   return new Runtime(litert, faults, { threads: cores, exact: relaxedSimd });
 }

@@ -12,6 +12,11 @@ const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
   'Cross-Origin-Resource-Policy': 'same-origin',
+  // As in index.html; for the worker, which goes by its own headers.
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; " +
+    "img-src 'self' blob:; connect-src 'self' blob:; worker-src 'self'; manifest-src 'self'; " +
+    "base-uri 'none'; form-action 'none'",
 };
 
 self.addEventListener('install', (event) => {
@@ -51,7 +56,9 @@ async function answer(request) {
   const kept = await cache.match(asked, { ignoreSearch: true });
   if (kept) return isolated(kept);
   const response = await fetch(request);
-  if (response.ok && KEPT.test(request.url)) await cache.put(request, response.clone());
+  if (response.ok && KEPT.test(request.url)) {
+    await cache.put(request, response.clone()).catch(() => {}); // a full disk is no reason to fail
+  }
   return isolated(response);
 }
 

@@ -39,8 +39,9 @@ export async function handle(message) {
   if (message.type === 'work') return work(message.job);
   const runtime = await startRuntime(new URL('litert/', BASE), message.threads);
   const models = await opened();
-  for (const name of models.usual(USUAL))
+  for (const name of models.usual(USUAL)) {
     await models.network(name, { int8: runtime.exact, fidelity: 0 });
+  }
   if (message.all) await models.keepAll();
   postMessage({ type: 'warm' });
 }
@@ -96,8 +97,9 @@ async function work(job) {
   let top = 0;
   for await (const band of rows) {
     await png.write(band);
-    const shown = await preview.show(band, top, channels);
-    postMessage({ type: 'preview', ...shown }, [shown.bitmap]);
+    // Without it, as of a picture too wide for a bitmap, the work goes on.
+    const shown = await preview.show(band, top, channels).catch(() => null);
+    if (shown) postMessage({ type: 'preview', ...shown }, [shown.bitmap]);
     top += band.length / (size.width * channels);
   }
   const { file, plain } = await png.finish();

@@ -12,6 +12,8 @@
 export class Engine {
   /** @type {Worker | null} */
   #worker = null;
+  /** @type {{all: boolean, ended: () => void} | null} What is still to be loaded for later. */
+  #warming = null;
   /** @type {{listener: Listener, resolve: Function, reject: Function} | null} */
   #current = null;
 
@@ -26,8 +28,9 @@ export class Engine {
    * @param {() => void} ended Called once they are.
    */
   warm(all, ended) {
-    this.warmed = ended;
-    this.#start().postMessage({ type: 'warm', all, threads: this.threads });
+    this.#warming = { all, ended };
+    if (this.#worker) this.#warm();
+    else this.#start();
   }
 
   /**
@@ -56,13 +59,23 @@ export class Engine {
         event.preventDefault();
         this.#fail(new Error(`the worker failed: ${event.message ?? 'it could not be loaded'}`));
       };
+      if (this.#warming) this.#warm();
     }
     return this.#worker;
   }
 
+  #warm() {
+    this.#worker.postMessage({ type: 'warm', all: this.#warming.all, threads: this.threads });
+  }
+
+  #warmed() {
+    this.#warming?.ended();
+    this.#warming = null;
+  }
+
   #hear(message) {
     const { type } = message;
-    if (type === 'warm') return this.warmed?.();
+    if (type === 'warm') return this.#warmed();
     const current = this.#current;
     if (!current) return undefined;
     if (type === 'opened') return current.listener.opened(message);

@@ -9,8 +9,10 @@ export class Item {
   state = 'waiting';
   told = 'Waiting';
   done = 0;
-  /** @type {HTMLCanvasElement | null} */
+  /** @type {HTMLCanvasElement | null} That the result is drawn to while it is made. */
   canvas = null;
+  /** @type {Blob | null} What is shown of the whole result, smaller where that is very large. */
+  shown = null;
   /** @type {any} What the worker said of it. */
   opened = null;
   /** @type {any} */
@@ -69,8 +71,9 @@ export class Items {
       confirmed,
       opened: null,
       result: null,
+      canvas: null,
+      shown: null,
     });
-    item.canvas = null;
     this.changed(item, item === this.selected ? 'selected' : 'state');
     this.#next();
   }
@@ -127,7 +130,7 @@ export class Items {
           bitmap.close();
         },
       });
-      this.#end(item, answer);
+      await this.#end(item, answer);
     } catch (error) {
       if (error.name !== 'AbortError') this.#become(item, 'failed', `Not done: ${error.message}`);
     }
@@ -135,7 +138,7 @@ export class Items {
     this.#next();
   }
 
-  #end(item, answer) {
+  async #end(item, answer) {
     if (answer.type === 'large') {
       const { width, height } = answer.size;
       const size = `${Math.round((width * height) / 1e6)} megapixels`;
@@ -146,8 +149,12 @@ export class Items {
       );
       return;
     }
-    item.result = { ...answer, size: item.opened.size, suffix: suffixOf(item.asked) };
-    const { title, reason } = item.opened;
+    const { canvas, opened } = item;
+    const whole = canvas.width === opened.size.width && canvas.height === opened.size.height;
+    item.shown = whole ? answer.file : await new Promise((resolve) => canvas.toBlob(resolve));
+    item.canvas = null; // many of them would fill the memory
+    item.result = { ...answer, size: opened.size, suffix: suffixOf(item.asked) };
+    const { title, reason } = opened;
     const found = reason ? `; it shows ${reason}` : '';
     this.#become(item, 'done', `Done in ${duration(answer.seconds)} by ${title}${found}`);
   }

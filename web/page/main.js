@@ -30,19 +30,12 @@ function changed(item, what) {
     return;
   }
   if (what === 'selected') viewer.open(item.file);
-  if (item.canvas && what !== 'state') viewer.expect(item.opened.size, item.canvas);
-  const shown = item.result && shownOf(item);
-  if (shown) viewer.finish(shown);
+  if (item.opened && what !== 'state') viewer.expect(item.opened.size, item.canvas);
+  if (item.shown) viewer.finish(item.shown);
   find('saving').hidden = !item.result;
   find('again').hidden = item.state === 'working' || item.state === 'waiting';
   find('details').textContent = detailsOf(item);
   if (item.state !== 'working' || what === 'opened') say(`${item.file.name}: ${item.told}`);
-}
-
-/** Returns what is shown of a result: its file, unless a browser could not bear to decode it. */
-function shownOf({ result, canvas }) {
-  const { width, height } = result.size;
-  return canvas.width === width && canvas.height === height ? result.file : null;
 }
 
 function detailsOf({ opened, result }) {

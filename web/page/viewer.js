@@ -41,11 +41,11 @@ export class Viewer {
   /**
    * Makes room for a result.
    * @param {{width: number, height: number}} size Of the result, in pixels.
-   * @param {HTMLCanvasElement} canvas That it is drawn to while it is made.
+   * @param {HTMLCanvasElement | null} canvas That it is drawn to while it is made.
    */
   expect(size, canvas) {
     this.size = size;
-    this.after.replaceChildren(canvas);
+    this.after.replaceChildren(...(canvas ? [canvas] : []));
     this.stage.classList.remove('working');
     this.zoom.disabled = false;
     this.#fit();

@@ -134,7 +134,8 @@ def main() -> None:
         parser.error("expected Chromium, which is not installed")
     lpips = LPIPS(arguments.lpips)
     tile = images.read(next((arguments.set / "LRx4").glob("*"))).pixels[:TILE, :TILE, :3]
-    times, scores = defaultdict(list), {}
+    times: dict[str, list[float]] = defaultdict(list)
+    scores: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "page")
         page.build(folder)

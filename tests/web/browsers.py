@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -36,21 +37,23 @@ class Browser:
     def __init__(self, kind: str, executable: str) -> None:
         self.kind = kind
         self.shown: object = None
-        command = ["node", HERE / "driver.mjs", HERE, kind, executable]
+        command: list = ["node", HERE / "driver.mjs", HERE, kind, executable]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        assert self._process.stdin
+        assert self._process.stdout
+        self._to, self._from = self._process.stdin, self._process.stdout
 
-    def __call__(self, command: str, **named: object):
+    def __call__(self, command: str, **named: object) -> Any:
         """Runs a command of `driver.mjs` and returns its answer."""
-        process = self._process
-        process.stdin.write(json.dumps({"command": command, **named}, default=str) + "\n")
-        process.stdin.flush()
+        self._to.write(json.dumps({"command": command, **named}, default=str) + "\n")
+        self._to.flush()
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(self._from, selectors.EVENT_READ)
             if not selector.select(ANSWER):
                 raise TimeoutError(f"{command}: no answer in {ANSWER} s")
-        line = process.stdout.readline()
+        line = self._from.readline()
         assert line, f"{command}: the browser has ended"
         answer = json.loads(line)
         if "error" in answer:
@@ -62,7 +65,7 @@ class Browser:
         self.shown = (url, *window.items()) if window else url
         self("open", url=url, **window)
 
-    def evaluate(self, code: str):
+    def evaluate(self, code: str) -> Any:
         return self("evaluate", code=code)
 
     def text(self, selector: str) -> str:
@@ -95,13 +98,13 @@ class Browser:
         )
 
     def close(self) -> None:
-        self._process.stdin.close()
+        self._to.close()
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        self._from.close()
 
 
 @contextmanager

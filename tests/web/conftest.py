@@ -13,7 +13,6 @@ from keras_perceptual.errors import ExportError
 from keras_perceptual.export import page
 from tests.web.browsers import EXECUTABLES, HERE, Browser, download, executable, serving
 
-
 ALL = os.environ.get("KERAS_PERCEPTUAL_BROWSERS") == "all"
 
 

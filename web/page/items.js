@@ -13,6 +13,10 @@ export class Item {
   canvas = null;
   /** @type {Blob | null} What is shown of the whole result, smaller where that is very large. */
   shown = null;
+  /** @type {any} What was asked for, of `Settings.read`. */
+  asked = null;
+  /** Whether somebody said that a large result is meant. */
+  confirmed = false;
   /** @type {any} What the worker said of it. */
   opened = null;
   /** @type {any} */
@@ -112,7 +116,7 @@ export class Items {
     this.#become(item, 'working', 'Loading');
     const clock = new Clock();
     try {
-      const job = { file: item.file, confirmed: Boolean(item.confirmed), ...item.asked };
+      const job = { file: item.file, confirmed: item.confirmed, ...item.asked };
       const answer = await this.engine.run(job, {
         opened: (opened) => {
           clock.start();

@@ -56,10 +56,13 @@ function opened() {
 
 async function work(job) {
   const began = performance.now();
-  const picture = await open(job.file, checkInput);
   const scale = job.enlarge?.scale ?? 1;
-  const size = { width: picture.width * scale, height: picture.height * scale };
-  checkOutput(size);
+  const scaled = ({ width, height }) => ({ width: width * scale, height: height * scale });
+  const picture = await open(job.file, (found) => {
+    checkInput(found);
+    checkOutput(scaled(found));
+  });
+  const size = scaled(picture);
   const { width, height, gray, bits, channels, metadata } = picture;
   if (isLarge(size) && !job.confirmed) {
     postMessage({ type: 'large', width, height, size });

@@ -10,7 +10,8 @@ self.onmessage = async ({ data }) => {
     await handle(data);
   } catch (error) {
     // What fails while there is no picture yet fails again with one, and is told then.
-    if (data.type === 'work')
-      postMessage({ type: 'error', message: String(error?.message ?? error) });
+    if (data.type !== 'work') return;
+    const broken = error?.name !== 'FileError'; // a network that failed may be in any state
+    postMessage({ type: 'error', message: String(error?.message ?? error), broken });
   }
 };

@@ -11,7 +11,9 @@ import * as webp from './webp.js';
 const MOST_BYTES = 2 ** 30;
 
 /** What is wrong with a file, for people. */
-export class FileError extends Error {}
+export class FileError extends Error {
+  name = 'FileError';
+}
 
 /**
  * Opens an image file.

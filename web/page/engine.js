@@ -81,7 +81,7 @@ export class Engine {
     if (type === 'opened') return current.listener.opened(message);
     if (type === 'progress') return current.listener.progress(message.done);
     if (type === 'preview') return current.listener.preview(message);
-    if (type === 'error') return this.#fail(new Error(message.message), true);
+    if (type === 'error') return this.#fail(new Error(message.message), !message.broken);
     this.#current = null;
     return current.resolve(message);
   }

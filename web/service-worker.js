@@ -41,7 +41,12 @@ self.addEventListener('fetch', (event) => {
 
 async function keepPage() {
   const cache = await caches.open(CACHE);
-  await cache.addAll(FILES.map((file) => new Request(file, { cache: 'no-cache' })));
+  const keep = async (file) => {
+    const response = await fetch(new Request(file, { cache: 'no-cache' }));
+    if (!response.ok) throw new Error(`${file}: the server answered ${response.status}`);
+    await cache.put(file, await isolated(response));
+  };
+  await Promise.all(FILES.map(keep));
 }
 
 async function forgetOthers() {
@@ -54,18 +59,23 @@ async function answer(request) {
   const cache = await caches.open(CACHE);
   const asked = new URL(request.url).pathname.endsWith('/') ? 'index.html' : request;
   const kept = await cache.match(asked, { ignoreSearch: true });
-  if (kept) return isolated(kept);
-  const response = await fetch(request);
+  if (kept) return kept;
+  const response = await isolated(await fetch(request));
   if (response.ok && KEPT.test(request.url)) {
     await cache.put(request, response.clone()).catch(() => {}); // a full disk is no reason to fail
   }
-  return isolated(response);
+  return response;
 }
 
-function isolated(response) {
+/**
+ * Returns a response with the headers. Its body is read first: Firefox sometimes waits for ever for
+ * a script whose body is handed on as a stream.
+ */
+async function isolated(response) {
   if (!response.status) return response; // what a browser hides
   const headers = new Headers(response.headers);
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
   const { status, statusText } = response;
-  return new Response(response.body, { status, statusText, headers });
+  const body = [204, 205, 304].includes(status) ? null : await response.blob();
+  return new Response(body, { status, statusText, headers });
 }

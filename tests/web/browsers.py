@@ -87,7 +87,10 @@ class Browser:
     def ended(self) -> str:
         """Waits for all pictures to be done or refused; returns what is said of the last."""
         states = "[...document.querySelectorAll('#items .state')].map((e) => e.textContent)"
-        self.wait_until(f"{states}.length && {states}.every((s) => {ENDED}.test(s))")
+        try:
+            self.wait_until(f"{states}.length && {states}.every((s) => {ENDED}.test(s))")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.evaluate(states)}") from None
         return self.evaluate(f"{states}.at(-1)")
 
     def clear(self) -> None:

@@ -43,7 +43,7 @@ export async function handle(message) {
     await models.network(name, { int8: runtime.exact, fidelity: 0 });
   }
   if (message.all) await models.keepAll();
-  postMessage({ type: 'warm' });
+  postMessage({ type: 'warm', threads: runtime.threads });
 }
 
 function opened() {

@@ -12,7 +12,7 @@
 export class Engine {
   /** @type {Worker | null} */
   #worker = null;
-  /** @type {{all: boolean, ended: () => void} | null} What is still to be loaded for later. */
+  /** @type {{all: boolean, ended: (threads: number) => void} | null} What is still to be loaded for later. */
   #warming = null;
   /** @type {{listener: Listener, resolve: Function, reject: Function} | null} */
   #current = null;
@@ -25,7 +25,7 @@ export class Engine {
   /**
    * Loads what the first picture needs, so that it need not wait, and all else for later.
    * @param {boolean} all Whether all models are loaded.
-   * @param {() => void} ended Called once they are.
+   * @param {(threads: number) => void} ended Called once they are, with how many a network has.
    */
   warm(all, ended) {
     this.#warming = { all, ended };
@@ -68,14 +68,14 @@ export class Engine {
     this.#worker.postMessage({ type: 'warm', all: this.#warming.all, threads: this.threads });
   }
 
-  #warmed() {
-    this.#warming?.ended();
+  #warmed(threads) {
+    this.#warming?.ended(threads);
     this.#warming = null;
   }
 
   #hear(message) {
     const { type } = message;
-    if (type === 'warm') return this.#warmed();
+    if (type === 'warm') return this.#warmed(message.threads);
     const current = this.#current;
     if (!current) return undefined;
     if (type === 'opened') return current.listener.opened(message);

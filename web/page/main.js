@@ -81,10 +81,11 @@ async function begin() {
   }
   document.documentElement.dataset.ready = 'yes';
   const kept = Boolean(await registered) && !navigator.connection?.saveData;
-  const cores = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  find('machine').textContent = cores > 1 ? `It runs on ${cores} cores.` : 'It runs on one core.';
-  engine.warm(kept, () => {
-    if (kept) find('machine').textContent += ' This page now works without a connection.';
+  engine.warm(kept, (cores) => {
+    const where = cores > 1 ? `It runs on ${cores} cores.` : 'It runs on one core.';
+    find('machine').textContent = kept
+      ? `${where} This page now works without a connection.`
+      : where;
     document.documentElement.dataset.warm = 'yes';
   });
 }

@@ -76,7 +76,9 @@ async function begin() {
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     settings.offer(await response.json());
   } catch (error) {
-    say(`The list of models cannot be loaded: ${error.message}. Load the page again.`);
+    const told = `The list of models cannot be loaded: ${error.message}. Load the page again.`;
+    find('machine').textContent = told;
+    say(told);
     return;
   }
   document.documentElement.dataset.ready = 'yes';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import struct
 import time
@@ -55,6 +56,31 @@ def test_many_files_come_one_after_the_other(site, small, tmp_path):
 def test_a_picture_is_dropped(site, small):
     site.set(scale="2")
     site("drop", file=small, type="image/png")
+    assert site.ended().startswith("Done")
+
+
+def test_a_picture_is_pasted(site, small):
+    if site.kind == "firefox":
+        pytest.skip("Firefox lets no script make a paste with files")
+    site.set(scale="2")
+    data = base64.b64encode(small.read_bytes()).decode()
+    site.evaluate(
+        f"const bytes = Uint8Array.from(atob({data!r}), (c) => c.charCodeAt(0));"
+        "const clipboardData = new DataTransfer();"
+        "clipboardData.items.add(new File([bytes], 'pasted.png', { type: 'image/png' }));"
+        "document.dispatchEvent(new ClipboardEvent('paste', { clipboardData }))"
+    )
+    assert site.ended().startswith("Done")
+    assert site.text("#items .name") == "pasted.png"
+
+
+def test_the_same_picture_with_other_settings(site, small):
+    site.set(scale="2")
+    site("choose", files=[small])
+    site.ended()
+    site.set(scale="3")
+    site("click", selector="#again")
+    site.wait_until("/to 96×84 pixels, /.test(document.getElementById('details').textContent)")
     assert site.ended().startswith("Done")
 
 

@@ -14,6 +14,8 @@ import keras_perceptual
 from keras_perceptual import zoo
 from tests.conftest import ROOT, SAMPLES
 
+PACKAGED = ("keras_perceptual", "web", "pyproject.toml", "README.md", "LICENSE")
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
@@ -21,7 +23,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     tracked = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
     for name in filter(None, tracked):
-        if name.partition("/")[0] in ("keras_perceptual", "pyproject.toml", "README.md", "LICENSE"):
+        if name.partition("/")[0] in PACKAGED:
             target = folder / "source" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
@@ -63,6 +65,12 @@ def test_the_wheel_holds_what_using_the_models_takes(wheel):
     assert {str(zoo.file(name).relative_to(ROOT)) for name in zoo.names()} <= {*models}
     assert sum(models.values()) < 24e6
     assert not [name for name in sizes if name.endswith(".keras")]
+    page = [path for path in (ROOT / "web").rglob("*") if path.is_file()]
+    assert {f"keras_perceptual/{path.relative_to(ROOT)}" for path in page} <= {*sizes}
+    modules = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "keras_perceptual").rglob("*.py")
+    }
+    assert modules <= {*sizes}
     assert {"keras_perceptual/py.typed", "keras_perceptual/inference/__init__.pyi"} <= {*sizes}
     outside = {name.partition("/")[0] for name in sizes}
     assert {name for name in outside if not name.endswith(".dist-info")} == {"keras_perceptual"}
@@ -83,9 +91,16 @@ def test_its_commands_say_what_they_are(installed):
     version = installed("python", "-m", "keras_perceptual", "--version")
     assert version.stdout.strip() == keras_perceptual.__version__
     usage = installed("keras-perceptual", "--help").stdout
-    assert all(command in usage for command in ("infer", "train", "evaluate", "export"))
+    assert all(command in usage for command in ("infer", "train", "evaluate", "export", "web"))
     models = installed("keras-perceptual", "infer", "--list-models").stdout
     assert all(name in models for name in zoo.names())
+
+
+def test_the_page_is_there(installed, tmp_path):
+    result = installed("keras-perceptual", "web", "build", "-o", "page", "--packages", tmp_path)
+    assert result.returncode in (0, 1)  # 0 where LiteRT.js was fetched before
+    if result.returncode:
+        assert "expected LiteRT.js: No such file or directory" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["train", "export"])

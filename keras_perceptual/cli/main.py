@@ -20,9 +20,14 @@ COMMANDS = {
     "train": "train a generator",
     "evaluate": "judge models on benchmark sets",
     "export": "export a model for servers and phones",
+    "web": "enlarge and paint in a browser, on its own machine",
 }
 # Bytes of address space below which libraries crash while they are loaded.
-LEAST = {**dict.fromkeys(COMMANDS, memory.WITH_TENSORFLOW), "infer": 640 * 10**6}
+LEAST = {
+    **dict.fromkeys(COMMANDS, memory.WITH_TENSORFLOW),
+    "infer": 640 * 10**6,
+    "web": 640 * 10**6,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

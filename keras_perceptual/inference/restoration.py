@@ -7,30 +7,33 @@ from typing import NamedTuple
 from keras_perceptual.files.source import Source
 from keras_perceptual.pixels.condition import Condition, inspect
 
-__all__ = ["condition_of", "restoration"]
+__all__ = ["EXPLAINED", "LIMITS", "Limits", "condition_of", "restoration"]
 
 EXPLAINED = 92  # up to this quality of a JPEG, blocks that stand out are its own
 
-# Beyond these the restoring models do better (docs/restoring.md); clean pictures stay below.
-NOISE = 1.2
-
 
 class Limits(NamedTuple):
-    """What a scale's clean model still does better with.
+    """What a scale's clean model still does better with; clean pictures stay below.
 
     Args:
         quality: of a JPEG; up to it the restoring model does better.
         blocks: as `Condition` has them, in a file whose quality is not known.
+        noise: the same.
         colour_noise: the same.
     """
 
     quality: int
     blocks: float
+    noise: float
     colour_noise: float
 
 
-# By scale: the larger it is, the more an artefact shows.
-LIMITS = {2: Limits(75, 0.51, 0.75), 4: Limits(86, 0.43, 0.45), 8: Limits(97, 0.2, 0.35)}
+# By scale: the larger it is, the more an artefact shows (docs/restoring.md).
+LIMITS = {
+    2: Limits(75, 0.51, 1.2, 0.75),
+    4: Limits(86, 0.43, 1.2, 0.45),
+    8: Limits(97, 0.2, 1.2, 0.35),
+}
 
 
 def condition_of(source: Source) -> Condition:
@@ -64,6 +67,6 @@ def restoration(condition: Condition, scale: int = 4) -> tuple[float, str]:
         found.append(f"JPEG of quality {quality}")
     elif condition.blocks > limits.blocks and (quality is None or quality > EXPLAINED):
         found.append("blocks of JPEG")
-    if condition.noise > NOISE or condition.colour_noise > limits.colour_noise:
+    if condition.noise > limits.noise or condition.colour_noise > limits.colour_noise:
         found.append("noise")
     return float(bool(found)), " and ".join(found)

@@ -1,0 +1,102 @@
+/** @file How a picture is cut into tiles, and what each of them sees: as `inference/grid.py`. */
+
+import { toLevel } from '../pixels/levels.js';
+import { mirrored } from '../pixels/resampling.js';
+
+const MARGIN = 4; // mirrored pixels around a picture, so that zero padding inside does not show
+const SMALLEST = 32; // pixels a side of a tile
+const ALIGNED = 4; // tiles begin at multiples of it, as the strides of style generators need
+
+/**
+ * A tile along one side of a picture.
+ * @typedef {object} Span
+ * @property {number} start The first pixel of the result, in pixels of the picture.
+ * @property {number} stop The one after the last.
+ * @property {number} first What it sees, in pixels of the picture with a margin on all sides.
+ * @property {number} last The one after that.
+ */
+
+/**
+ * Chooses the tiles of a picture: those that see the fewest pixels twice.
+ * @param {number} height Of the picture.
+ * @param {number} width The same.
+ * @param {number} area Pixels that can be run at once.
+ * @param {number} around Pixels to each side that a tile sees.
+ * @returns {{rows: Span[], columns: Span[], size: {height: number, width: number}}} And what a
+ *   tile sees, in pixels.
+ */
+export function tiles(height, width, area, around) {
+  let [tall, wide] = [height, width];
+  if ((height + 2 * MARGIN) * (width + 2 * MARGIN) > area) {
+    const side = Math.max(SMALLEST, Math.floor(Math.sqrt(area)) - 2 * around);
+    let least = Infinity;
+    for (let across = 1; across <= Math.ceil(width / side); across++) {
+      const columns = aligned(Math.ceil(width / across));
+      const fitting = Math.max(SMALLEST, Math.floor(area / (columns + 2 * around)) - 2 * around);
+      const down = Math.ceil(height / fitting);
+      const rows = aligned(Math.ceil(height / down));
+      const seen = down * (rows + 2 * around) * across * (columns + 2 * around);
+      if (seen < least) [least, tall, wide] = [seen, rows, columns];
+    }
+  }
+  const rows = spans(height, tall, around);
+  const columns = spans(width, wide, around);
+  const size = { height: rows[0].last - rows[0].first, width: columns[0].last - columns[0].first };
+  return { rows, columns, size };
+}
+
+/**
+ * Cuts a side of a picture into tiles that all see equally many pixels.
+ * @returns {Span[]}
+ */
+function spans(length, size, around) {
+  const whole = length + 2 * MARGIN;
+  if (size >= length) return [{ start: 0, stop: length, first: 0, last: whole }];
+  let seen = size + 2 * Math.max(around, MARGIN);
+  seen = Math.min(seen + ((((whole - seen) % ALIGNED) + ALIGNED) % ALIGNED), whole);
+  const list = [];
+  for (let start = 0; start < length; start += size) {
+    const first = Math.min(Math.max(0, start + MARGIN - around), whole - seen);
+    list.push({ start, stop: Math.min(start + size, length), first, last: first + seen });
+  }
+  return list;
+}
+
+/**
+ * Returns what a tile sees.
+ * @param {import('../pixels/picture.js').Picture} picture
+ * @param {Span} down The tile from top to bottom.
+ * @param {Span} across And from left to right.
+ * @returns {Float32Array} `[h, w, 3]` levels.
+ */
+export function seen({ width, height, channels, bits, data }, down, across) {
+  const level = toLevel(bits);
+  const [rows, columns] = [down, across].map(({ first, last }, axis) =>
+    Int32Array.from({ length: last - first }, (_, i) =>
+      mirrored(first + i - MARGIN, axis ? width : height),
+    ),
+  );
+  const levels = new Float32Array(3 * rows.length * columns.length);
+  let to = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const from = (row * width + column) * channels;
+      levels[to++] = level(data[from]);
+      levels[to++] = level(data[from + 1]);
+      levels[to++] = level(data[from + 2]);
+    }
+  }
+  return levels;
+}
+
+/**
+ * Returns where a tile's own pixels begin in what it sees.
+ * @param {Span} span
+ */
+export function offset(span) {
+  return span.start + MARGIN - span.first;
+}
+
+function aligned(pixels) {
+  return Math.ceil(pixels / ALIGNED) * ALIGNED;
+}

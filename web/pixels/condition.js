@@ -1,0 +1,255 @@
+/**
+ * @file What a picture went through, as far as its pixels tell, and whether it is restored: JPEG
+ * blocks and noise, by the same measures and thresholds as `pixels/condition.py` and
+ * `inference/restoration.py`.
+ */
+
+import { toLevel } from './levels.js';
+
+const SIDE = 128; // pixels a side of the squares that are looked at, a multiple of a block's
+const ACROSS = 3; // as many squares at most a row, and rows of them
+const BLOCK = 8;
+const CHANCE = 0.9;
+const ENOUGH = 128; // blocks; in fewer there may be texture and nothing else
+const MOST_NOISE = 60; // levels; what has more is a pattern
+const FEWEST_SHADES = 32;
+
+const YCBCR = [
+  [0.299, 0.587, 0.114],
+  [-0.168736, -0.331264, 0.5],
+  [0.5, -0.418688, -0.081312],
+];
+const DCT = Float32Array.from({ length: BLOCK * BLOCK }, (_, i) => {
+  const [u, x] = [i >> 3, i & 7];
+  return 0.5 * Math.cos(((2 * x + 1) * u * Math.PI) / 16) * (u ? 1 : Math.SQRT1_2);
+});
+const places = (chosen) => [...Array(BLOCK * BLOCK).keys()].filter((i) => chosen(i >> 3, i & 7));
+const HIGH = places((u, v) => u + v >= 5);
+const TEXTURE = places((u, v) => u + v >= 3);
+const MIDDLE = places((u, v) => u + v >= 3 && u + v <= 6);
+const CORNER = places((u, v) => u >= 6 && v >= 6);
+
+/**
+ * What is known of a picture.
+ * @typedef {object} Condition
+ * @property {number} blocks How far the grid of JPEG blocks stands out, 0 to 1.
+ * @property {number} noise Of brightness, its standard deviation in levels.
+ * @property {number} colourNoise The same of Cb or Cr, whichever has more.
+ * @property {number | null} quality 1 to 100, of a JPEG.
+ */
+
+/**
+ * Beyond these the restoring model of a scale does better, as `models.json` has them.
+ * @typedef {object} Limits
+ * @property {number} quality
+ * @property {number} blocks
+ * @property {number} noise
+ * @property {number} colour_noise
+ */
+
+/**
+ * Decides on a picture.
+ * @param {import('./picture.js').Picture} picture
+ * @param {Limits} limits
+ * @param {object} all Of all scales.
+ * @param {number} all.least The lowest quality among their limits.
+ * @param {number} all.explained Up to this quality of a JPEG, blocks that stand out are its own.
+ * @returns {{restore: number, reason: string}} The share of the restoring model, 0 or 1, and what
+ *   was found that it is for.
+ */
+export function restoration(picture, limits, { least, explained }) {
+  const { blocks, noise, colourNoise, quality } = conditionOf(picture, least);
+  const found = [];
+  if (quality !== null && quality <= limits.quality) found.push(`JPEG of quality ${quality}`);
+  else if (blocks > limits.blocks && (quality === null || quality > explained)) {
+    found.push('blocks of JPEG');
+  }
+  if (noise > limits.noise || colourNoise > limits.colour_noise) found.push('noise');
+  return { restore: Number(found.length > 0), reason: found.join(' and ') };
+}
+
+/**
+ * Looks at squares all over a picture, unless its file says enough.
+ * @param {import('./picture.js').Picture} picture
+ * @param {number} least A JPEG up to this quality is not looked at.
+ * @returns {Condition}
+ */
+export function conditionOf(picture, least) {
+  const { width, height, quality } = picture;
+  const nothing = { blocks: 0, noise: 0, colourNoise: 0, quality };
+  if (quality !== null && quality <= least) return nothing;
+  if (Math.min(width, height) < 2 * BLOCK) return nothing;
+  const small = new Float64Array(BLOCK * BLOCK);
+  const busy = new Float64Array(BLOCK * BLOCK);
+  /** @type {Float32Array[][]} Of each block, its three planes. */
+  const blocks = [];
+  for (const down of parts(height)) {
+    for (const across of parts(width)) {
+      const planes = ycbcr(picture, down, across);
+      countSmall(planes[0], down.length, across.length, small, busy);
+      blocks.push(...cut(planes, down.length, across.length));
+    }
+  }
+  return { ...nothing, blocks: isolation(small, busy), ...noiseOf(blocks) };
+}
+
+/** What is looked at of an axis: parts that begin at multiples of a block, or all. */
+function parts(length) {
+  const count = Math.min(ACROSS, Math.floor(length / SIDE));
+  if (count < 2) return [{ start: 0, length: Math.min(length, 2 * SIDE) }];
+  const step = (length - SIDE) / (count - 1);
+  return [...Array(count).keys()].map((i) => ({
+    start: Math.floor(Math.trunc(i * step) / BLOCK) * BLOCK,
+    length: SIDE,
+  }));
+}
+
+/** Returns three `[down, across]` planes of a part of a picture. */
+function ycbcr({ width, channels, bits, data }, down, across) {
+  const level = toLevel(bits);
+  return YCBCR.map(([r, g, b]) => {
+    const plane = new Float32Array(down.length * across.length);
+    for (let y = 0, to = 0; y < down.length; y++) {
+      let from = ((down.start + y) * width + across.start) * channels;
+      for (let x = 0; x < across.length; x++, from += channels) {
+        plane[to++] = r * level(data[from]) + g * level(data[from + 1]) + b * level(data[from + 2]);
+      }
+    }
+    return plane;
+  });
+}
+
+/**
+ * Counts, of blocks that begin at each of 8x8 offsets, high coefficients that are near 0. JPEG
+ * leaves many of them at 0, in blocks of its own grid only.
+ */
+function countSmall(luma, height, width, small, busy) {
+  // The DCT of every row of 8 pixels, `[y, x, v]`, then of every column of such rows.
+  const across = width - BLOCK + 1;
+  const rows = new Float32Array(height * across * BLOCK);
+  for (let y = 0, to = 0; y < height; y++) {
+    for (let x = 0; x < across; x++) {
+      for (let v = 0; v < BLOCK; v++, to++) {
+        let sum = 0;
+        for (let k = 0; k < BLOCK; k++) sum += DCT[v * BLOCK + k] * luma[y * width + x + k];
+        rows[to] = sum;
+      }
+    }
+  }
+  const whole = (length) => Math.floor((length - BLOCK + 1) / BLOCK) * BLOCK;
+  for (let y = 0; y < whole(height); y++) {
+    for (let x = 0; x < whole(width); x++) {
+      let most = 0;
+      let below = 0;
+      for (const place of HIGH) {
+        const [u, v] = [place >> 3, place & 7];
+        let sum = 0;
+        for (let k = 0; k < BLOCK; k++)
+          sum += DCT[u * BLOCK + k] * rows[((y + k) * across + x) * BLOCK + v];
+        const size = Math.abs(sum);
+        if (size > most) most = size;
+        if (size < 1) below++;
+      }
+      if (most > 2) {
+        const offset = (y % BLOCK) * BLOCK + (x % BLOCK);
+        small[offset] += below / HIGH.length;
+        busy[offset]++;
+      }
+    }
+  }
+}
+
+/** Returns how far one offset has more small coefficients than others have. */
+function isolation(small, busy) {
+  const shares = [];
+  busy.forEach((count, i) => {
+    if (count >= 8) shares.push(small[i] / count);
+  });
+  if (shares.length < BLOCK ** 2 / 2) return 0;
+  shares.sort((a, b) => a - b);
+  const [second, first] = shares.slice(-2);
+  const apart = first - median(shares);
+  const alone =
+    first - second > 0.01 && apart > CHANCE / Math.sqrt(median([...busy].sort((a, b) => a - b)));
+  return alone ? apart : 0;
+}
+
+/** Returns the blocks of three planes, each `[3][64]`. */
+function cut(planes, height, width) {
+  const blocks = [];
+  for (let top = 0; top + BLOCK <= height; top += BLOCK) {
+    for (let left = 0; left + BLOCK <= width; left += BLOCK) {
+      const inside = (_, i) => (top + (i >> 3)) * width + left + (i & 7);
+      blocks.push(
+        planes.map((plane) => Float32Array.from({ length: 64 }, (_, i) => plane[inside(_, i)])),
+      );
+    }
+  }
+  return blocks;
+}
+
+/** Estimates noise of brightness and of colour where there is least else. */
+function noiseOf(blocks) {
+  const none = { noise: 0, colourNoise: 0 };
+  const seen = blocks.filter(([luma]) => {
+    const mean = average(luma);
+    return mean > 10 && mean < 245; // what is black or white has lost its noise
+  });
+  const painted = seen.filter(([luma]) => !drawn(luma));
+  const shades = new Set();
+  const step = Math.floor(seen.length / 64) + 1;
+  for (let i = 0; i < seen.length; i += step) seen[i][0].forEach((level) => shades.add(level));
+  if (seen.length < 4 || (seen.length - painted.length) / seen.length > 0.5) return none;
+  if (shades.size < FEWEST_SHADES) return none;
+  const [light, ...colours] = [0, 1, 2].map((plane) => {
+    const spectra = painted.map((block) => spectrum(block[plane]));
+    const energy = (each) => meanSquare(each, TEXTURE);
+    spectra.sort((a, b) => energy(a) - energy(b));
+    const smoothest = spectra.slice(0, Math.max(4, Math.floor(spectra.length / 10)));
+    const strength = (part) => Math.sqrt(average(smoothest.map((each) => meanSquare(each, part))));
+    const high = strength(CORNER);
+    return high * Math.min(1, high / (strength(MIDDLE) + 0.05)) ** 2;
+  });
+  const sure = Math.min(1, seen.length / ENOUGH);
+  if (!(sure * light < MOST_NOISE)) return none;
+  return { noise: sure * light, colourNoise: sure * Math.max(...colours) };
+}
+
+/** Says whether most pixels of a block are as bright as the next, which noise does not leave. */
+function drawn(luma) {
+  let same = 0;
+  for (let i = 0; i < 64; i++) if ((i & 7) < 7 && luma[i] === luma[i + 1]) same++;
+  return same / 56 > 0.5;
+}
+
+/** Returns the two-dimensional DCT of a block. */
+function spectrum(block) {
+  const rows = new Float32Array(64);
+  const result = new Float32Array(64);
+  for (let u = 0; u < 8; u++) {
+    for (let x = 0; x < 8; x++) {
+      for (let k = 0; k < 8; k++) rows[u * 8 + x] += DCT[u * 8 + k] * block[k * 8 + x];
+    }
+    for (let v = 0; v < 8; v++) {
+      for (let k = 0; k < 8; k++) result[u * 8 + v] += rows[u * 8 + k] * DCT[v * 8 + k];
+    }
+  }
+  return result;
+}
+
+function meanSquare(values, chosen) {
+  let sum = 0;
+  for (const i of chosen) sum += values[i] ** 2;
+  return sum / chosen.length;
+}
+
+function average(values) {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
+}
+
+function median(sorted) {
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

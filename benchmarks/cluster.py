@@ -131,14 +131,23 @@ def _outputs(folder: Path) -> dict[str, bytes]:
 
 
 class Scene:
-    """Photographs in a bucket, what infer.py makes of them, and machines to do it."""
+    """Photographs in a bucket, what infer.py makes of them, and machines to do it.
 
-    def __init__(self, scene: Machines, files: int, side: int) -> None:
+    Args:
+        scene: the machines.
+        files: how many photographs.
+        side: of each, in pixels.
+        nodes: how many to start meanwhile.
+    """
+
+    def __init__(self, scene: Machines, files: int, side: int, nodes: int) -> None:
         self.machines = scene
         self.input = scene.bucket / "in"
         photographs(self.input, files, side)
         self.wrong = broken(self.input)
-        plain = Infer(scene, self.input, "--recursive", "-o", scene.folder / "plain").end()
+        run = Infer(scene, self.input, "--recursive", "-o", scene.folder / "plain")
+        self.nodes = [scene.node() for _ in range(nodes)]
+        plain = run.end()
         assert plain.status == 1, plain.errors
         self.expected = _outputs(scene.folder / "plain")
         self.plain = plain
@@ -186,7 +195,7 @@ def _kill(scene: Scene, kind: str, run: Infer, nodes: list[subprocess.Popen]) ->
 
 def kills(scene: Scene, kinds: list[str], at: float, poison: bool) -> list[dict[str, object]]:
     """Kills something when a share of the outputs is there, and looks at what is left."""
-    nodes = [scene.machines.node(), scene.machines.node()]
+    nodes = scene.nodes
     wrong = list(scene.wrong)
     if poison:
         target = scene.input / "1" / "poison.jpg"
@@ -236,8 +245,6 @@ def speed(scene: Scene) -> None:
 def names(scene: Scene, files: int) -> None:
     """Prints what a bucket of many names costs."""
     photographs(scene.machines.bucket / "many", files, 16)
-    scene.machines.node()
-    scene.machines.node()
     for flags in ((), ("--skip-existing",)):
         run = Infer(
             scene.machines, "s3://bucket/many", "--recursive", "-o", "s3://bucket/large",
@@ -272,7 +279,8 @@ def main() -> None:
         poison = arguments.what == "kills" and not arguments.no_poison
         with Machines(Path(folder), POISON if poison else "") as network:
             few = 10 if arguments.what == "names" else arguments.files
-            scene = Scene(network, few, arguments.side)
+            nodes = 0 if arguments.what == "speed" else 2
+            scene = Scene(network, few, arguments.side, nodes)
             _do(arguments, scene, poison)
 
 

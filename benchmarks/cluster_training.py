@@ -149,6 +149,9 @@ def main() -> None:
     parser.add_argument("--recipe", default="x4-feature", help="to begin with (%(default)s)")
     parser.add_argument("--steps", type=int, default=60, help="of a run (%(default)s)")
     parser.add_argument("--epoch", type=int, default=10, help="steps of an epoch (%(default)s)")
+    parser.add_argument(
+        "--killed-only", action="store_true", help="leave out the run that nobody kills"
+    )
     arguments = parser.parse_args()
     if MARK not in os.environ:
         if why := machines.refused():
@@ -163,19 +166,23 @@ def main() -> None:
             machines.end()
 
 
+def _end(group: Group, count: int) -> None:
+    statuses = group.ends(list(range(count)), 600)
+    assert not any(status for status, _ in statuses), group.last(0)
+
+
 def _all(arguments: argparse.Namespace, folder: Path, given: list[str]) -> None:
     count = arguments.processes
     whole, together = folder / "whole", folder / "together"
-    for out, processes in ((whole, 1), (together, count)):
-        began = time.monotonic()
-        group = Group(out, processes, [*given, "--out", str(out)])
-        statuses = group.ends(list(range(processes)), 300)
-        assert not any(status for status, _ in statuses), group.last(0)
-        print(f"{processes} processes: {time.monotonic() - began:.1f} s", flush=True)
-    print(f"largest difference {difference(together, whole):.1e}")
+    one = Group(whole, 1, [*given, "--out", str(whole)])
+    if not arguments.killed_only:
+        _end(Group(together, count, [*given, "--out", str(together)]), count)
+        _end(one, 1)
+        print(f"largest difference {difference(together, whole):.1e}", flush=True)
     for moment in arguments.moments:
         for rank in arguments.ranks or range(count):
             out = killed(folder, count, rank, moment, given)
+            _end(one, 1)
             print(f"largest difference {difference(out, whole):.1e}", flush=True)
 
 

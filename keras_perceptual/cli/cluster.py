@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -143,9 +144,7 @@ def _plan(arguments: argparse.Namespace, suffix: str, errors: list[str]) -> list
 
 def _outside(store: Store, output: str, names: list[str]) -> list[str]:
     """Leaves out what lies in an output folder inside the input."""
-    root, inside = (
-        place if is_url(place) else os.path.realpath(place) for place in (store.place, output)
-    )
+    root, inside = _real(store.place), _real(output)
     if not inside.startswith(f"{root}/"):
         return names
     below = f"{inside[len(root) + 1 :].rstrip('/')}/"
@@ -155,14 +154,20 @@ def _outside(store: Store, output: str, names: list[str]) -> list[str]:
 def _clash(files: Sequence[File]) -> str | None:
     """Returns what is wrong with the files as a whole, or None; `batch.clash` for URLs."""
     targets: dict[str, str] = {}
-    sources = {file.source for file in files}
+    sources = {_real(file.source) for file in files}
     for source, target in files:
-        if target in sources:
+        real = _real(target)
+        if real in sources:
             return f"{target}: is an input; name another output with -o"
-        if target in targets:
-            return f"{targets[target]} and {source} would both be written to {target}"
-        targets[target] = source
+        if real in targets:
+            return f"{targets[real]} and {source} would both be written to {target}"
+        targets[real] = source
     return None
+
+
+def _real(place: str) -> str:
+    """Returns a path without links; a URL as it is."""
+    return place if is_url(place) else os.path.realpath(place)
 
 
 def _present(root: str, wanted: bool) -> set[str]:
@@ -183,8 +188,17 @@ def _manifest(arguments: argparse.Namespace, model: Converter) -> dict[str, Any]
         "files": manifest.fingerprint(files),
         "options": json.loads(json.dumps(options)),  # as they will be read
         "version": keras_perceptual.__version__,
-        "made_with": {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
+        "made_with": {"python": platform.python_version(), **_versions()},
     }
+
+
+def _versions() -> dict[str, str]:
+    """Returns the versions of the packages that a picture goes through, of those that say it."""
+    found = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _converted(

@@ -23,9 +23,7 @@ __all__ = ["LOCAL", "Cluster"]
 LOCAL = "local"  # the address of a cluster of this machine alone
 BLOCK = 8  # files a task: what is done again when a worker dies
 WINDOW = 100_000  # files at a time: Ray keeps some kilobytes of each block that it has to do
-# Times more that a task is given out when its worker died, of many files and of one alone. Ray's
-# default is for ever.
-_AGAIN, _AGAIN_ALONE = 1, 2
+_AGAIN = 1  # times more that a task is given out when its worker died; Ray's default is for ever
 
 File = tuple[str, str]  # where it comes from and where it goes to
 Do = Callable[[str, str], Any]
@@ -114,21 +112,15 @@ class Cluster:
             left = dict.fromkeys(window)
             # What died with others, or was lost, has a turn alone, so that they are not blamed.
             block = min(BLOCK, 1 + len(window) // (4 * self.workers))
-            for size, again in ((block, _AGAIN), (1, _AGAIN_ALONE)):
-                rows = self._rows([*left], files, open_, size, again) if left else ()
-                for number, result in rows:
+            for size in (block, 1):
+                for number, result in self._rows([*left], files, open_, size) if left else ():
                     if number in left:
                         del left[number]
                         yield number, result
             yield from ((number, None) for number in left)
 
     def _rows(
-        self,
-        numbers: list[int],
-        files: Sequence[File],
-        open_: Callable[[], Do],
-        block: int,
-        again: int,
+        self, numbers: list[int], files: Sequence[File], open_: Callable[[], Do], block: int
     ) -> Iterator[tuple[int, Any]]:
         """Yields what comes of files; of blocks whose worker died too often, nothing."""
         import ray
@@ -148,7 +140,7 @@ class Cluster:
                 num_cpus=self.cores,
                 compute=pool,
                 max_restarts=-1,
-                max_task_retries=again,
+                max_task_retries=_AGAIN,
             )
         try:
             for row in done.iter_rows():

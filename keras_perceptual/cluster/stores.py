@@ -56,7 +56,12 @@ class Store:
 
             # A list of all names is as long as the bucket, and soon an old one.
             self._fs, root = fsspec.url_to_fs(place, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
+        except ImportError as error:
+            raise ClusterError(
+                f"{place}: URLs need packages of their own: pip install fsspec, and s3fs for s3:// "
+                f"({reason(error)})"
+            ) from error
+        except ValueError as error:
             raise ClusterError(f"{place}: cannot be opened: {reason(error)}") from error
         self._root = root.rstrip("/")
         if posixpath.basename(self._root) in ("", ".."):

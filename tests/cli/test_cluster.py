@@ -59,6 +59,15 @@ def test_two_files_that_would_be_one(folder, capsys):
     assert line.endswith("in/a.bmp and in/a.png would both be written to out/a_x4.png")
 
 
+def test_an_input_is_not_written_over(folder, capsys):
+    """Also where the output is the input's folder by another name."""
+    shutil.copy(folder / "in" / "a.png", folder / "in" / "a_x4.png")
+    (folder / "same").symlink_to(folder / "in")
+    status, line = _said(capsys, "in", "--cluster", "local", "-o", "same")
+    assert status == 2
+    assert line.endswith("same/a_x4.png: is an input; name another output with -o")
+
+
 def test_a_folder_without_images(folder, capsys):
     (folder / "empty").mkdir()
     status, line = _said(capsys, "empty", "--cluster", "local")

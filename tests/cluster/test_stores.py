@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from keras_perceptual.cluster import stores
@@ -125,3 +127,12 @@ def test_a_file_that_is_stored_is_never_half_there(memory, tmp_path, monkeypatch
 def test_a_url_that_cannot_be(memory, place, message):
     with pytest.raises(ClusterError, match=message):
         Store(place)
+
+
+@pytest.mark.parametrize("missing", ["fsspec", "s3fs"])
+def test_without_its_package_it_says_what_to_install(monkeypatch, missing):
+    if missing == "s3fs":
+        pytest.importorskip("fsspec")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ClusterError, match="pip install fsspec, and s3fs for s3://"):
+        Store("s3://bucket/in")

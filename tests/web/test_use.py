@@ -17,7 +17,7 @@ from tests.conftest import SAMPLES
 from tests.web.browsers import ENDED, download, idle_cpu, pixels, serving
 
 LR = SAMPLES / "LRx4"
-ENDING = 2.2  # seconds after which Chromium ends what a worker computes, whatever it is
+ENDING = 3  # seconds after which Chromium ends what a worker computes, whatever it is
 WORKING = "/left$/.test(document.querySelector('#items .state')?.textContent ?? '')"
 
 

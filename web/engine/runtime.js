@@ -10,21 +10,13 @@ import { Model } from './flatbuffer.js';
 const MOST_THREADS = 8; // more gain nothing on tiles
 const KEPT = 3; // compiled networks; a picture needs one or two sizes of each
 
-/** @type {Promise<Runtime> | undefined} */
-let started;
-
 /**
- * Starts LiteRT.js, once.
+ * Starts LiteRT.js, which a worker may do once.
  * @param {URL} folder Of its files.
  * @param {number} [threads] To use; by default all cores, where the page may have threads.
  * @returns {Promise<Runtime>}
  */
-export function startRuntime(folder, threads) {
-  started ??= start(folder, threads);
-  return started;
-}
-
-async function start(folder, threads) {
+export async function startRuntime(folder, threads) {
   const faults = [];
   const wasm = new URL('wasm/', folder).href;
   const litert = await import(new URL('core.js', folder).href);

@@ -3,7 +3,8 @@
  *
  * The page sends `warm`, so that all that a picture needs is loaded before there is one, or `work`.
  * The worker answers with `opened` once a picture is decoded, `progress` and `preview` while it is
- * worked on, and in the end `done` or `error`. It is cancelled by ending the worker.
+ * worked on, and in the end `done` or `error`. It is cancelled by ending the worker. While LiteRT.js
+ * starts it says `starting` every second, and then `started`.
  */
 
 import { open } from '../files/source.js';
@@ -18,8 +19,12 @@ import { startRuntime } from './runtime.js';
 const BASE = new URL('../', import.meta.url);
 const USUAL = 4; // the scale that most ask for
 
+const BEAT = 1000; // milliseconds
+
 /** @type {Promise<Models> | undefined} */
 let list;
+/** @type {Promise<import('./runtime.js').Runtime> | undefined} */
+let starting;
 
 /**
  * What is asked for: a picture, and what becomes of it.
@@ -37,13 +42,31 @@ let list;
  */
 export async function handle(message) {
   if (message.type === 'work') return work(message.job);
-  const runtime = await startRuntime(new URL('litert/', BASE), message.threads);
+  const runtime = await started(message.threads);
   const models = await opened();
   for (const name of models.usual(USUAL)) {
     await models.network(name, { int8: runtime.exact, fidelity: 0 });
   }
   if (message.all) await models.keepAll();
   postMessage({ type: 'warm', threads: runtime.threads });
+}
+
+/** Starts LiteRT.js, and tells the page again and again that it starts, as long as it can. */
+function started(threads) {
+  starting ??= start(threads);
+  return starting;
+}
+
+async function start(threads) {
+  const tell = () => postMessage({ type: 'starting' });
+  tell();
+  const beat = setInterval(tell, BEAT);
+  try {
+    return await startRuntime(new URL('litert/', BASE), threads);
+  } finally {
+    clearInterval(beat);
+    postMessage({ type: 'started' });
+  }
 }
 
 function opened() {
@@ -69,7 +92,7 @@ async function work(job) {
     return;
   }
   const models = await opened();
-  const runtime = await startRuntime(new URL('litert/', BASE), job.threads);
+  const runtime = await started(job.threads);
   const int8 = runtime.exact && bits === 8 && !job.enlarge?.fidelity;
   const chosen = job.enlarge
     ? plan(picture, job.enlarge, models, int8)

@@ -1,5 +1,10 @@
 /** @file The worker that does the work, as the page sees it. */
 
+// Firefox now and then blocks a worker for ever as it starts LiteRT.js's threads. It is replaced when
+// it is silent for so many milliseconds; in the end there are no threads.
+const SILENT = 8000;
+const TRIES = 3;
+
 /**
  * What is told while a picture is worked on.
  * @typedef {object} Listener
@@ -14,7 +19,9 @@ export class Engine {
   #worker = null;
   /** @type {{all: boolean, ended: (threads: number) => void} | null} What is still to be loaded for later. */
   #warming = null;
-  /** @type {{listener: Listener, resolve: Function, reject: Function} | null} */
+  #blocked = 0;
+  #timer = 0;
+  /** @type {{job: any, listener: Listener, resolve: Function, reject: Function} | null} */
   #current = null;
 
   /** @param {number} [threads] Of the network, by default all. */
@@ -41,8 +48,9 @@ export class Engine {
    */
   run(job, listener) {
     return new Promise((resolve, reject) => {
-      this.#current = { listener, resolve, reject };
-      this.#start().postMessage({ type: 'work', job: { ...job, threads: this.threads } });
+      this.#current = { job, listener, resolve, reject };
+      this.#start();
+      this.#work();
     });
   }
 
@@ -64,6 +72,28 @@ export class Engine {
     return this.#worker;
   }
 
+  #work() {
+    const job = { ...this.#current.job, threads: this.threads };
+    this.#worker.postMessage({ type: 'work', job });
+  }
+
+  /** Replaces the worker unless it is heard of in time. */
+  #watch() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (++this.#blocked >= TRIES) this.threads = 1;
+      this.#end();
+      this.#start();
+      if (this.#current) this.#work();
+    }, SILENT);
+  }
+
+  #end() {
+    clearTimeout(this.#timer);
+    this.#worker?.terminate();
+    this.#worker = null;
+  }
+
   #warm() {
     this.#worker.postMessage({ type: 'warm', all: this.#warming.all, threads: this.threads });
   }
@@ -75,6 +105,8 @@ export class Engine {
 
   #hear(message) {
     const { type } = message;
+    if (type === 'starting') return this.#watch();
+    if (type === 'started') return clearTimeout(this.#timer);
     if (type === 'warm') return this.#warmed(message.threads);
     const current = this.#current;
     if (!current) return undefined;
@@ -88,10 +120,7 @@ export class Engine {
 
   /** Ends the current job with an error, and the worker unless it may go on. */
   #fail(error, alive = false) {
-    if (!alive) {
-      this.#worker?.terminate();
-      this.#worker = null;
-    }
+    if (!alive) this.#end();
     const current = this.#current;
     this.#current = null;
     current?.reject(error);

@@ -146,10 +146,11 @@ def main() -> None:
         found = candidates(folder, modules)
         browser = Browser("chromium", program)
         upscale = partial(run, browser, Path(temporary, "levels"))
-        with serving(folder) as (address, _):
+        # At addresses of their own: the page's service worker answers for all of its own.
+        with serving(folder) as (ours, _), serving(folder) as (theirs, _):
             for _ in range(arguments.rounds):
                 for name, (place, start, _) in found.items():
-                    browser.open(address + place)
+                    browser.open(theirs + place if place else ours)
                     browser.evaluate(f"window.int8 = {json.dumps('8 bits' in name)}")
                     browser.evaluate(start)
                     timed(browser, tile)

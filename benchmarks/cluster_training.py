@@ -33,6 +33,7 @@ RECIPE = {
 }  # fmt: skip
 MOMENTS = ("start", "step", "frozen", "validation")
 PORT = 29791
+SAMPLES = ROOT / "data" / "samples" / "HR"
 
 
 class Group:
@@ -98,11 +99,10 @@ def difference(run: Path, other: Path) -> float:
     )
 
 
-def flags(recipe: str, steps: int, epoch: int) -> list[str]:
+def flags(data: Path, recipe: str, steps: int, epoch: int) -> list[str]:
     """Returns what train.py gets in each process."""
     numbers = {"recipe": recipe, **RECIPE, "steps": steps, "epoch-steps": epoch}
-    data = ["--data", str(ROOT / "data" / "samples" / "HR")]
-    return [*data, *(f"--{name}={value}" for name, value in numbers.items())]
+    return ["--data", str(data), *(f"--{name}={value}" for name, value in numbers.items())]
 
 
 def killed(folder: Path, count: int, victim: int, moment: str, given: list[str]) -> Path:
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="that train (%(default)s)")
     parser.add_argument("--ranks", nargs="+", type=int, help="which are killed (each)")
     parser.add_argument("--moments", nargs="+", choices=MOMENTS, default=MOMENTS, help="when (all)")
+    parser.add_argument("--data", type=Path, default=SAMPLES, help="photographs (the samples)")
     parser.add_argument("--recipe", default="x4-feature", help="to begin with (%(default)s)")
     parser.add_argument("--steps", type=int, default=60, help="of a run (%(default)s)")
     parser.add_argument("--epoch", type=int, default=10, help="steps of an epoch (%(default)s)")
@@ -158,7 +159,7 @@ def main() -> None:
             parser.error(f"expected that a network namespace may be made here: {why}")
         command = machines.isolated([sys.executable, *sys.argv])
         os.execvpe(command[0], command, {**os.environ, MARK: "1"})
-    given = flags(arguments.recipe, arguments.steps, arguments.epoch)
+    given = flags(arguments.data, arguments.recipe, arguments.steps, arguments.epoch)
     with tempfile.TemporaryDirectory(prefix="kp") as folder:
         try:
             _all(arguments, Path(folder), given)

@@ -100,13 +100,14 @@ def test_which_errors_are_those_of_a_lost_process(message, expected):
     assert torn(ValueError(message)) is expected
 
 
-def test_two_are_one_and_go_on_after_one_was_killed(run_script):
+def test_two_are_one_and_go_on_after_one_was_killed(run_script, photographs_folder):
     """The loss and the validation are those of one process that was left alone."""
     if why := machines.refused():
         pytest.skip(f"no network namespaces here: {why}")
     result = run_script(
         "benchmarks/cluster_training.py", "--recipe", "x4-pixel", "--ranks", 1, "--moments",
         "step", "--steps", 12, "--epoch", 3, "--killed-only",
+        "--data", photographs_folder,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     *_, row, last = result.stdout.splitlines()

@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
 def test_parts_decode_what_one_decodes(folder, parts, monkeypatch):
     """Each decodes its share of the files, and all have the batches that one has."""
     settings = {"batch_size": 8, "patch_size": 16, "scale": 4, "seed": 1, "workers": 1}
-    paths, cut, barrier = images.list_images(folder), Patches._photograph, threading.Barrier(parts)
+    paths, cut, barrier = images.list_images(folder), Patches._cut, threading.Barrier(parts)
     expected = list(itertools.islice(Patches(paths, **settings).batches(), 70))
     sent, decoded = [None] * parts, [set() for _ in range(parts)]
 
@@ -59,7 +59,7 @@ def test_parts_decode_what_one_decodes(folder, parts, monkeypatch):
         mine = Patches(paths, **settings, part=(part, parts), gather=gather)
         return list(itertools.islice(mine.batches(), len(expected)))
 
-    monkeypatch.setattr(Patches, "_photograph", photograph)
+    monkeypatch.setattr(Patches, "_cut", photograph)
     with ThreadPoolExecutor(parts) as pool:
         results = list(pool.map(batches, range(parts)))
     for batch, other in itertools.chain(*(zip(each, expected, strict=True) for each in results)):

@@ -112,17 +112,26 @@ class Cluster:
             left = dict.fromkeys(window)
             # What died with others, or was lost, has a turn alone, so that they are not blamed.
             block = min(BLOCK, 1 + len(window) // (4 * self.workers))
-            for size in (block, 1):
-                for number, result in self._rows([*left], files, open_, size) if left else ():
+            for size, waiting in ((block, 1), (1, 0)):
+                rows = self._rows([*left], files, open_, size, waiting) if left else ()
+                for number, result in rows:
                     if number in left:
                         del left[number]
                         yield number, result
             yield from ((number, None) for number in left)
 
     def _rows(
-        self, numbers: list[int], files: Sequence[File], open_: Callable[[], Do], block: int
+        self,
+        numbers: list[int],
+        files: Sequence[File],
+        open_: Callable[[], Do],
+        block: int,
+        waiting: int,
     ) -> Iterator[tuple[int, Any]]:
-        """Yields what comes of files; of blocks whose worker died too often, nothing."""
+        """Yields what comes of files; of blocks whose worker died too often, nothing.
+
+        Blocks that wait at a worker die with it too, and have been tried as often.
+        """
         import ray
 
         rows = [
@@ -131,7 +140,9 @@ class Cluster:
         ]
         data = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // block))
         # A pool that grows by itself may stay at one.
-        pool = ray.data.ActorPoolStrategy(size=self.workers, max_tasks_in_flight_per_actor=2)
+        pool = ray.data.ActorPoolStrategy(
+            size=self.workers, max_tasks_in_flight_per_actor=1 + waiting
+        )
         with quiet_warnings():  # the last two go another way from 2.64 on
             done = data.map_batches(
                 _Worker,

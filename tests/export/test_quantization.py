@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -21,6 +22,7 @@ SIZES = [(1, 1, 1), (2, 17, 23), (1, 50, 1)]
 @pytest.fixture(scope="module")
 def generator():
     pytest.importorskip("litert_quantizer")
+    keras.utils.set_random_seed(5)  # some weights shift colours, which the post-process takes out
     return subpixel(2, channels=8, blocks=2)
 
 

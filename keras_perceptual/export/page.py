@@ -16,7 +16,7 @@ from keras_perceptual import zoo
 from keras_perceptual.errors import ExportError, reason
 from keras_perceptual.export import litert_js
 from keras_perceptual.export.unpadded import CUT, MULTIPLE, padding, unpadded
-from keras_perceptual.inference.restoration import EXPLAINED, LIMITS
+from keras_perceptual.inference.restoration import EXPLAINED, limits_of
 from keras_perceptual.pixels.grain import GRAIN, headroom, waves
 from keras_perceptual.system.atomic import hidden_folder
 
@@ -101,7 +101,7 @@ def _write_models(folder: Path) -> None:
                 "scale": scale,
                 "clean": zoo.default_models(scale),
                 "restoring": zoo.default_models(scale, restore=True),
-                "limits": LIMITS[zoo.descriptor(zoo.default_models(scale)[0]).scale]._asdict(),
+                "limits": limits_of(scale)._asdict(),
             }
             for scale in SCALES
         ],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from keras_perceptual import zoo
 from keras_perceptual.files.source import Source
 from keras_perceptual.pixels.condition import Condition, inspect
 
-__all__ = ["EXPLAINED", "LIMITS", "Limits", "condition_of", "restoration"]
+__all__ = ["EXPLAINED", "Limits", "condition_of", "limits_of", "restoration"]
 
 EXPLAINED = 92  # up to this quality of a JPEG, blocks that stand out are its own
 
@@ -34,6 +35,19 @@ LIMITS = {
     4: Limits(86, 0.43, 1.2, 0.45),
     8: Limits(97, 0.2, 1.2, 0.35),
 }
+_LEAST = min(limits.quality for limits in LIMITS.values())  # restored at any scale
+
+
+def limits_of(factor: float) -> Limits:
+    """Returns the limits of the default model that enlarges by a factor, or of the first of two.
+
+    A scale that nothing was measured for has those of the nearest.
+
+    Raises:
+        ZooError: if no shipped models reach that factor.
+    """
+    scale = zoo.descriptor(zoo.default_models(factor)[0]).scale
+    return LIMITS[min(LIMITS, key=lambda measured: abs(measured - scale))]
 
 
 def condition_of(source: Source) -> Condition:
@@ -45,24 +59,24 @@ def condition_of(source: Source) -> Condition:
     Raises:
         ImageError: if the file breaks off or is damaged.
     """
-    if source.quality is not None and source.quality <= min(LIMITS.values()).quality:
+    if source.quality is not None and source.quality <= _LEAST:
         return Condition(quality=source.quality)
     with source.again() as again:
         seen = inspect(again.take, again.height, again.width)
     return seen._replace(quality=source.quality)
 
 
-def restoration(condition: Condition, scale: int = 4) -> tuple[float, str]:
+def restoration(condition: Condition, factor: float = 4) -> tuple[float, str]:
     """Decides on a picture.
 
     Args:
         condition: what is known of it.
-        scale: of the model that enlarges it, or enlarges it first; a key of `LIMITS`.
+        factor: by which it is enlarged, above 1.
 
     Returns:
         (share of the restoring model, 0 or 1; what was found that it is for).
     """
-    found, limits, quality = [], LIMITS[scale], condition.quality
+    found, limits, quality = [], limits_of(factor), condition.quality
     if quality is not None and quality <= limits.quality:
         found.append(f"JPEG of quality {quality}")
     elif condition.blocks > limits.blocks and (quality is None or quality > EXPLAINED):

@@ -210,8 +210,7 @@ class Upscaler(Converter):
         if self._restore != "auto":
             restore = float(self._restore)
         elif self._model is None and factor > 1:
-            first = zoo.default_models(factor)[0]
-            restore, reason = restoration(request.inspect(), zoo.descriptor(first).scale)
+            restore, reason = restoration(request.inspect(), factor)
         passes = self._passes(factor, restore, deep=request.dtype is np.uint16)
         if request.chosen:
             request.chosen(Choice(_name(passes), restore, reason))

@@ -10,7 +10,7 @@ import platform
 import posixpath
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -137,37 +137,18 @@ def _plan(arguments: argparse.Namespace, suffix: str, errors: list[str]) -> list
             path = PurePosixPath(name)
             target = str(path.with_name(batch.named(path, suffix, arguments.format)))
             planned.append((File(store.path(name), root.path(target)), root.place))
-    if wrong := _clash([file for file, _ in planned]):
+    if wrong := batch.clash([file for file, _ in planned]):
         raise ValueError(wrong)
     return planned
 
 
 def _outside(store: Store, output: str, names: list[str]) -> list[str]:
     """Leaves out what lies in an output folder inside the input."""
-    root, inside = _real(store.place), _real(output)
+    root, inside = batch.real(store.place), batch.real(output)
     if not inside.startswith(f"{root}/"):
         return names
     below = f"{inside[len(root) + 1 :].rstrip('/')}/"
     return [name for name in names if not name.startswith(below)]
-
-
-def _clash(files: Sequence[File]) -> str | None:
-    """Returns what is wrong with the files as a whole, or None; `batch.clash` for URLs."""
-    targets: dict[str, str] = {}
-    sources = {_real(file.source) for file in files}
-    for source, target in files:
-        real = _real(target)
-        if real in sources:
-            return f"{target}: is an input; name another output with -o"
-        if real in targets:
-            return f"{targets[real]} and {source} would both be written to {target}"
-        targets[real] = source
-    return None
-
-
-def _real(place: str) -> str:
-    """Returns a path without links; a URL as it is."""
-    return place if is_url(place) else os.path.realpath(place)
 
 
 def _present(root: str, wanted: bool) -> set[str]:
@@ -179,8 +160,8 @@ def _present(root: str, wanted: bool) -> set[str]:
 def _manifest(arguments: argparse.Namespace, model: Converter) -> dict[str, Any]:
     """Returns what makes the outputs: no two of these belong in one place."""
     files = [each for name in zoo.names() for each in sorted(zoo.folder(name).glob("*.tflite"))]
-    given = [arguments.model, *(arguments.style if isinstance(arguments.style, dict) else [])]
-    given += [] if isinstance(arguments.style, dict) else [arguments.style]
+    styles = arguments.style if isinstance(arguments.style, dict) else [arguments.style]
+    given = [arguments.model, *styles]
     files += [Path(each) for each in given if each and Path(each).exists()]
     options = {name: value for name, value in vars(arguments).items() if name not in _ASIDE}
     return {

@@ -9,15 +9,39 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Protocol
 
+from keras_perceptual.cluster.stores import is_url
 from keras_perceptual.errors import Cancelled, ImageError, reason
 from keras_perceptual.files import formats, images
 from keras_perceptual.files.video import containers
 from keras_perceptual.inference.request import Choice
 
-__all__ = ["Done", "Job", "Result", "Work", "attempt", "clash", "named", "plan", "run"]
+__all__ = [
+    "Done",
+    "Job",
+    "Named",
+    "Result",
+    "Work",
+    "attempt",
+    "clash",
+    "named",
+    "plan",
+    "real",
+    "run",
+]
 
 _ENDINGS = {*formats.READABLE, *containers.READABLE}
+
+
+class Named(Protocol):
+    """A file to do: a `Job`, or one that has URLs."""
+
+    @property
+    def source(self) -> Path | str: ...
+
+    @property
+    def target(self) -> Path | str: ...
 
 
 @dataclass(frozen=True)
@@ -98,12 +122,12 @@ def plan(
         if output and output.suffix and not os.path.isdir(output):
             return [Job(source, output)]
         return [Job(source, (output or source.parent) / named(source, suffix, ending))]
-    root = output or source.with_name(f"{_real(source).name}{suffix}")
-    inside = _real(root)
+    root = output or source.with_name(f"{Path(real(source)).name}{suffix}")
+    inside = Path(real(root))
     found = [
         path
         for path in images.list_images(source, recursive, failed, _ENDINGS)
-        if inside == _real(source) or inside not in _real(path).parents
+        if inside == Path(real(source)) or inside not in Path(real(path)).parents
     ]
     if not found:
         where = "" if recursive else "; --recursive looks in the folders inside it"
@@ -126,17 +150,20 @@ def named(path: PurePath, suffix: str, ending: str | None) -> str:
     return f"{path.stem}{suffix}{own}"
 
 
-def _real(path: Path) -> Path:
-    """Returns a path without links; one that leads nowhere, or in a circle, is no error."""
-    return Path(os.path.realpath(path))
+def real(place: Path | str) -> str:
+    """Returns a path without links; one that leads nowhere, or in a circle, is no error.
+
+    A URL is returned as it is.
+    """
+    return str(place) if is_url(place) else os.path.realpath(place)
 
 
-def clash(jobs: Sequence[Job]) -> str | None:
+def clash(jobs: Sequence[Named]) -> str | None:
     """Returns what is wrong with the jobs as a whole, or None."""
-    targets: dict[Path, Path] = {}
-    sources = {_real(job.source) for job in jobs}
+    targets: dict[str, Path | str] = {}
+    sources = {real(job.source) for job in jobs}
     for job in jobs:
-        target = _real(job.target)
+        target = real(job.target)
         if target in sources:
             return f"{job.target}: is an input; name another output with -o"
         if target in targets:

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from tqdm.auto import tqdm
@@ -49,21 +48,11 @@ def _model_row(name: str) -> str:
     )
 
 
-class Named(Protocol):
-    """A file to do: `batch.Job`, or one that has URLs."""
-
-    @property
-    def source(self) -> Path | str: ...
-
-    @property
-    def target(self) -> Path | str: ...
-
-
 class Ended(Protocol):
     """What became of a file: `batch.Result`, or one of a cluster."""
 
     @property
-    def job(self) -> Named: ...
+    def job(self) -> batch.Named: ...
 
     @property
     def done(self) -> batch.Done | None: ...
@@ -92,7 +81,7 @@ class Reporter:
     def __init__(
         self,
         prog: str,
-        jobs: Sequence[Named],
+        jobs: Sequence[batch.Named],
         errors: Sequence[str] = (),
         *,
         keep: bool = True,

@@ -32,7 +32,6 @@ from PIL import Image
 import machines
 from machines import Machines, wait_for
 
-MARK = "KERAS_PERCEPTUAL_IN_NETWORK"
 # What the kernel does to a process that wants too much: a file named so ends who opens it.
 POISON = """
 import os, sys
@@ -269,11 +268,7 @@ def main() -> None:
     parser.add_argument("--at", type=float, default=0.3, help="share that is done then (0.3)")
     parser.add_argument("--no-poison", action="store_true", help="no file that kills its worker")
     arguments = parser.parse_args()
-    if MARK not in os.environ:
-        if why := machines.refused():
-            parser.error(f"expected that a network namespace may be made here: {why}")
-        command = machines.isolated([sys.executable, *sys.argv])
-        os.execvpe(command[0], command, {**os.environ, MARK: "1"})
+    machines.enter(parser)
     # A short name: Ray has sockets far below it, and those have 107 characters.
     with tempfile.TemporaryDirectory(prefix="kp") as folder:
         poison = arguments.what == "kills" and not arguments.no_poison

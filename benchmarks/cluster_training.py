@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 import machines
-from cluster import MARK
 from machines import wait_for
 
 # Small, but with all that a run has: a loss network, moving averages, validation.
@@ -154,11 +153,7 @@ def main() -> None:
         "--killed-only", action="store_true", help="leave out the run that nobody kills"
     )
     arguments = parser.parse_args()
-    if MARK not in os.environ:
-        if why := machines.refused():
-            parser.error(f"expected that a network namespace may be made here: {why}")
-        command = machines.isolated([sys.executable, *sys.argv])
-        os.execvpe(command[0], command, {**os.environ, MARK: "1"})
+    machines.enter(parser)
     given = flags(arguments.data, arguments.recipe, arguments.steps, arguments.epoch)
     with tempfile.TemporaryDirectory(prefix="kp") as folder:
         try:

@@ -6,6 +6,7 @@ Linux only, and only where users may make network namespaces (`unshare -rn true`
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
 import os
@@ -20,11 +21,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["Machines", "end", "isolated", "listening", "named", "refused", "wait_for"]
+__all__ = ["Machines", "end", "enter", "isolated", "listening", "named", "refused", "wait_for"]
 
 ROOT = Path(__file__).parents[1]
 KEYS = ("AKIALOOPBACK", "loopback-only-secret")
 _LISTEN = "0A"
+_MARK = "KERAS_PERCEPTUAL_IN_NETWORK"
 
 
 def isolated(command: Sequence[str | Path]) -> list[str]:
@@ -41,6 +43,20 @@ def refused() -> str | None:
         ["unshare", "--map-root-user", "--net", "true"], capture_output=True, text=True
     )
     return tried.stderr.strip() or "unshare failed" if tried.returncode else None
+
+
+def enter(parser: argparse.ArgumentParser) -> None:
+    """Begins the script anew in a network of its own, unless it is in one; says where none can be.
+
+    Args:
+        parser: of the script, for messages.
+    """
+    if _MARK in os.environ:
+        return
+    if why := refused():
+        parser.error(f"expected that a network namespace may be made here: {why}")
+    command = isolated([sys.executable, *sys.argv])
+    os.execvpe(command[0], command, {**os.environ, _MARK: "1"})
 
 
 def _raise_loopback() -> None:

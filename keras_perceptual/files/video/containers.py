@@ -11,6 +11,7 @@ from keras_perceptual.errors import FilmError, reason
 
 __all__ = [
     "CONTAINERS",
+    "COVER",
     "READABLE",
     "Container",
     "container_of",
@@ -43,6 +44,7 @@ class Container(NamedTuple):
     options: tuple[tuple[str, str], ...] = ()
 
 
+COVER = 1 << 10  # FFmpeg's disposition of a picture that stands for the file
 _OLDEST = 18  # of PyAV
 # The index at the beginning, so that a film plays while it is fetched.
 _FAST = (("movflags", "+faststart"),)

@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_perceptual.errors import FilmError
 from keras_perceptual.files.video.codecs import CODECS
-from keras_perceptual.files.video.containers import Container, container_of, failure, pyav
+from keras_perceptual.files.video.containers import COVER, Container, container_of, failure, pyav
 from keras_perceptual.files.video.decoding import open_input
 from keras_perceptual.files.video.encoder import SEGMENT, Coding
 from keras_perceptual.files.video.parts import Part
@@ -240,7 +240,7 @@ class _Joining:
             stream = self._source.streams[packet.stream_index]
             tick = packet.time_base or stream.time_base
             time = packet.pts if packet.pts is not None else packet.dts
-            cover = bool(stream.disposition & _COVER)
+            cover = bool(stream.disposition & COVER)
             if time is not None and not cover:
                 if (
                     self._first is not None
@@ -254,9 +254,6 @@ class _Joining:
                 packet.dts = None if packet.dts is None else packet.dts - shift
             packet.stream = self._streams[packet.stream_index]
             yield packet
-
-
-_COVER = 1 << 10  # FFmpeg's disposition of a picture that stands for the file
 
 
 def _when(packet: Any) -> float:

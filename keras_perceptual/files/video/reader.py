@@ -14,7 +14,7 @@ import numpy as np
 from keras_perceptual.errors import FilmError
 from keras_perceptual.files.video.codecs import Layout, layout
 from keras_perceptual.files.video.colour import Colour, ToRGB, colour_of
-from keras_perceptual.files.video.containers import pyav
+from keras_perceptual.files.video.containers import COVER
 from keras_perceptual.files.video.decoding import decoded, decoded_from, open_input
 
 __all__ = ["Film", "Frame", "open_film"]
@@ -150,7 +150,7 @@ def open_film(name: str) -> Film:
 
 
 def _main_stream(container: Any, name: str) -> Any:
-    covers = {s.index for s in container.streams.video if s.disposition & _cover()}
+    covers = {s.index for s in container.streams.video if s.disposition & COVER}
     films = [each for each in container.streams.video if each.index not in covers]
     if not films:
         raise FilmError(f"{name}: expected a film, found no pictures in it")
@@ -158,10 +158,6 @@ def _main_stream(container: Any, name: str) -> Any:
     if best.codec_context is None:
         raise FilmError(f"{name}: there is no decoder for its pictures")
     return best
-
-
-def _cover() -> Any:
-    return pyav("films").stream.Disposition.attached_pic
 
 
 def _described(name: str, container: Any, stream: Any, frame: Any) -> Film:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_perceptual.errors import ExportError, first_line
 from keras_perceptual.export import signatures
+from keras_perceptual.export.model_file import packed, unpacked
 from keras_perceptual.export.quantization import patches
 from keras_perceptual.export.saved_model import save, write_errors
 from keras_perceptual.inference.litert import interpreter
@@ -110,10 +111,9 @@ def _in_levels(content: bytes, step: float) -> bytes:
 
     The converter spreads 256 steps over all that it measured, beyond black and white too.
     """
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = unpacked(content)
     (graph,) = model.subgraphs
     codes = [model.operatorCodes[each.opcodeIndex].builtinCode for each in graph.operators]
     ends = schema.BuiltinOperator.ADD, schema.BuiltinOperator.DEPTH_TO_SPACE
@@ -129,6 +129,4 @@ def _in_levels(content: bytes, step: float) -> bytes:
     scale(added[0], step, 0)
     scale(addition.outputs[0], 1.0, -128)
     scale(last.outputs[0], 1.0, -128)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return packed(model)

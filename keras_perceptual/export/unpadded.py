@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_perceptual.errors import ExportError
+from keras_perceptual.export.model_file import packed, unpacked
 
 __all__ = ["CUT", "MULTIPLE", "padding", "unpadded"]
 
@@ -35,17 +36,14 @@ def unpadded(content: bytes) -> bytes:
     Raises:
         ExportError: if it is no such file.
     """
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = unpacked(content)
     names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
     kinds = [names[max(c.builtinCode, c.deprecatedBuiltinCode)] for c in model.operatorCodes]
     for signature in model.signatureDefs:
         _bare(signature, model.subgraphs[signature.subgraphIndex], kinds)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return packed(model)
 
 
 def _bare(signature: Any, graph: Any, kinds: list[str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_perceptual.pixels.levels import luma
 
-__all__ = ["change", "displacement", "glimpse", "reduction"]
+__all__ = ["change", "displacement", "glimpse", "overlap", "reduction"]
 
 WIDEST = 240  # pixels of a glimpse's longer side
 FINE = 18.0  # how fast weights fall with the square of the frequency in waves a pixel
@@ -88,18 +88,39 @@ def _explains(before: np.ndarray, after: np.ndarray, moved: tuple[float, float])
     down, right = (round(each) for each in moved)
     if down == right == 0:
         return True
-    height, width = before.shape
-    if abs(down) >= height or abs(right) >= width:
+    found = overlap(before.shape, down, right)
+    if found is None:
         return False
-    ends = [(max(0, d), min(n, n + d)) for d, n in ((down, height), (right, width))]
-    (top, bottom), (left, end) = ends
-    there = after[top:bottom, left:end]
-    moving = np.abs(there - before[top - down : bottom - down, left - right : end - right])
-    standing = np.abs(there - before[top:bottom, left:end])
+    now, then = found
+    moving, standing = (np.abs(after[now] - before[place]) for place in (then, now))
     if moving.mean() > LEFT * standing.mean():
         return False
     better = _cells(standing) - _cells(moving)
     return int((better > COUNTS).sum()) > MOST * int((better < -COUNTS).sum())
+
+
+def overlap(
+    shape: tuple[int, ...], down: int, right: int
+) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
+    """Returns where an image that moved holds what it held before.
+
+    Args:
+        shape: of the image, height and width first.
+        down: pixels that it moved.
+        right: the same.
+
+    Returns:
+        (rows and columns of it now, those before); None if nothing of it is left.
+    """
+    axes = list(zip(shape, (down, right), strict=False))
+    if any(abs(by) >= side for side, by in axes):
+        return None
+    ends = [(max(0, by), min(side, side + by), by) for side, by in axes]
+    now, before = (
+        tuple(slice(first - back * by, last - back * by) for first, last, by in ends)
+        for back in (0, 1)
+    )
+    return now, before
 
 
 def _between(line: np.ndarray, place: int) -> float:

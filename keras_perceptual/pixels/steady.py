@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_perceptual.pixels.levels import as_integers, as_levels
+from keras_perceptual.pixels.motion import overlap
 
 __all__ = ["moved", "steadied"]
 
@@ -42,14 +43,10 @@ def moved(before: np.ndarray, image: np.ndarray, down: int, right: int) -> np.nd
         down: pixels that the scene moved.
         right: the same.
     """
-    height, width, _ = image.shape
     result = as_integers(as_levels(image), np.uint16)
-    if abs(down) < height and abs(right) < width:
-        ends = [(max(0, d), min(n, n + d)) for d, n in ((down, height), (right, width))]
-        (top, bottom), (left, end) = ends
-        result[top:bottom, left:end] = before[
-            top - down : bottom - down, left - right : end - right
-        ]
+    if found := overlap(image.shape, down, right):
+        now, then = found
+        result[now] = before[then]
     return result
 
 

@@ -99,6 +99,8 @@ def resume(out: Path, board: Path | None = None) -> dict:
 
 def _held(out: Path) -> dict[str, str]:
     """Returns what a run's folder holds, as the processes that share it have to see it."""
+    if processes.count() == 1:
+        return {}  # a checkpoint is large
     return {
         name: _digest(path.read_bytes()) if (path := out / name).is_file() else "none"
         for name in ("recipe.json", CHECKPOINT)

@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--processes", type=int, default=2, help="that train (%(default)s)")
     parser.add_argument("--ranks", nargs="+", type=int, help="which are killed (each)")
-    parser.add_argument("--moments", nargs="+", choices=MOMENTS, default=MOMENTS, help="when (all)")
+    parser.add_argument("--moments", nargs="*", choices=MOMENTS, default=MOMENTS, help="when (all)")
     parser.add_argument("--data", type=Path, default=SAMPLES, help="photographs (the samples)")
     parser.add_argument("--recipe", default="x4-feature", help="to begin with (%(default)s)")
     parser.add_argument("--steps", type=int, default=60, help="of a run (%(default)s)")

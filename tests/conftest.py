@@ -19,6 +19,18 @@ ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "data" / "samples"
 # Benchmark sets and third-party weights; none is part of the project.
 DATA = Path(os.environ.get("KERAS_PERCEPTUAL_DATA", ROOT.parent / "shared" / "data"))
+ALL = os.environ.get("KERAS_PERCEPTUAL_TESTS") == "all"  # those too that the gate has no time for
+LEFT_OUT = pytest.mark.skip(reason="runs where KERAS_PERCEPTUAL_TESTS is all")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: runs where KERAS_PERCEPTUAL_TESTS is all")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items if not ALL else ():
+        if item.get_closest_marker("long"):
+            item.add_marker(LEFT_OUT)
 
 
 @pytest.fixture

@@ -100,23 +100,33 @@ def test_which_errors_are_those_of_a_lost_process(message, expected):
     assert torn(ValueError(message)) is expected
 
 
-def test_two_are_one_and_go_on_after_one_was_killed(run_script, photographs_folder):
-    """The loss and the validation are those of one process that was left alone."""
+def _run(run_script, *arguments):
     if why := machines.refused():
         pytest.skip(f"no network namespaces here: {why}")
     result = run_script(
-        "benchmarks/cluster_training.py", "--recipe", "x4-pixel", "--ranks", 1, "--moments",
-        "step", "--steps", 12, "--epoch", 3, "--killed-only",
-        "--data", photographs_folder,
+        "benchmarks/cluster_training.py", "--recipe", "x4-pixel", "--steps", 12, "--epoch", 3,
+        *arguments,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    *_, row, last = result.stdout.splitlines()
-    row = json.loads(row)
+    *rows, last = result.stdout.splitlines()
+    assert last.startswith("largest difference ")
+    assert float(last.split()[-1]) < 1e-5
+    return [json.loads(row) for row in rows if row.startswith("{")]
+
+
+def test_two_are_one(run_script, photographs_folder):
+    """The loss and the validation are those of one process."""
+    assert _run(run_script, "--moments", "--data", photographs_folder) == []
+
+
+@pytest.mark.long
+def test_two_go_on_after_one_was_killed(run_script, photographs_folder):
+    (row,) = _run(
+        run_script, "--ranks", 1, "--moments", "step", "--killed-only", "--data", photographs_folder
+    )
     assert row["statuses"] == [75]
     assert row["resumed"] == [0, 0]
     assert 0 < row["epochs"] < 4
     assert max(row["seconds"]) < 10
     assert row["told"][0].startswith("train.py: ")
     assert "start all processes again with --resume" in row["told"][0]
-    assert last.startswith("largest difference ")
-    assert float(last.split()[-1]) < 1e-5

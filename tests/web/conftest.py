@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,24 +10,20 @@ import pytest
 
 from keras_perceptual.errors import ExportError
 from keras_perceptual.export import page
+from tests.conftest import ALL, LEFT_OUT
 from tests.web.browsers import EXECUTABLES, HERE, Browser, download, executable, serving
-
-ALL = os.environ.get("KERAS_PERCEPTUAL_BROWSERS") == "all"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: runs where KERAS_PERCEPTUAL_BROWSERS is all")
     config.addinivalue_line("markers", "both: always runs in Firefox too; others do so with all")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leaves out what the gate has no time for."""
-    left_out = pytest.mark.skip(reason="runs where KERAS_PERCEPTUAL_BROWSERS is all")
     for item in items if not ALL else ():
         kind = getattr(item, "callspec", None) and item.callspec.params.get("browser")
-        second = kind == "firefox" and not item.get_closest_marker("both")
-        if second or item.get_closest_marker("long"):
-            item.add_marker(left_out)
+        if kind == "firefox" and not item.get_closest_marker("both"):
+            item.add_marker(LEFT_OUT)
 
 
 @pytest.fixture(scope="session")

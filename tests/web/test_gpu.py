@@ -1,7 +1,8 @@
-"""Networks on a GPU: on one that the processor imitates, and on stand-ins with all kinds of faults."""
+"""Networks on a GPU: one that the processor imitates, and stand-ins with all kinds of faults."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 
@@ -75,6 +76,18 @@ def test_a_gpu_that_hangs_is_not_waited_for(trial, browser):
     assert time.monotonic() - began < 20
     time.sleep(ENDING)
     assert idle_cpu(browser("pid"), 1) < 0.4
+
+
+@pytest.mark.long
+def test_cancelling_ends_a_gpu_that_hangs(browser, folder, address):
+    open_trial(browser, folder, address)
+    message = json.dumps({"script": "gpu_stand_in.js?hangs", "picture": _strip(), "pause": 2000})
+    browser.evaluate(f"worker.postMessage({message})")
+    time.sleep(10)
+    assert idle_cpu(browser("pid"), 3) > 0.5  # the GPU's worker computes
+    browser.evaluate("worker.terminate()")
+    time.sleep(ENDING)
+    assert idle_cpu(browser("pid"), 3) < 0.4
 
 
 @pytest.mark.long

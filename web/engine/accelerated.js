@@ -2,13 +2,13 @@
  * @file Networks on the processor, and on a GPU once it has shown for the picture at hand that it
  * gives the same, and sooner. Nothing waits for that.
  *
- * A network that is run a second time with the same sizes is tried on the GPU with that tile too,
- * while the processor goes on. The first of two tiles that differ, of two runs that take too long,
- * and whatever else goes wrong, is the end of the GPU; what it leaves undone the processor does.
+ * The second time a network is run with the same sizes, the GPU gets that tile too, while the
+ * processor goes on. If both give the same and the GPU is faster, it runs all tiles after that.
+ * Whatever goes wrong then or later ends it, and the processor does the rest.
  */
 
-const LIMIT = 0.05; // levels between the same value of both; in float32 it is less than 0.01
-const TRIED = 2; // the run of a network that the GPU takes part in
+const LIMIT = 0.05; // levels that a value may differ by; in float32 it is less than 0.01
+const TRIED = 2; // the run of a network that the GPU gets too: what is run once is no tile
 const FASTER = 2; // times; a GPU that gains less is left to what else needs it
 const TRIAL = 30; // seconds that it has to be loaded and to show it
 

@@ -12,7 +12,7 @@ import { PngWriter } from '../files/png_writer.js';
 import { Accelerated } from './accelerated.js';
 import { enlarged, plan } from './enlarge.js';
 import { Gpu } from './gpu.js';
-import { checkInput, checkOutput, isLarge } from './limits.js';
+import { checkInput, checkOutput, isLarge, isRoomy } from './limits.js';
 import { Models } from './models.js';
 import { painted } from './paint.js';
 import { Preview } from './preview.js';
@@ -25,7 +25,7 @@ const BEAT = 1000; // milliseconds
 const WORTH = 2 ** 20; // pixels of a picture above which a GPU is tried; a smaller one is soon done
 
 /** @type {Gpu | null} Looked for at once, used by the picture that finds it there. */
-const gpu = navigator.gpu ? new Gpu() : null;
+const gpu = navigator.gpu && isRoomy() ? new Gpu() : null;
 
 /** @type {Promise<Models> | undefined} */
 let list;

@@ -25,7 +25,7 @@ from tests.web.browsers import (
     serving,
 )
 
-LIMIT = 0.05  # levels that a GPU may differ by
+LIMIT = 0.1  # levels that a GPU may differ by
 ENDING = 3  # seconds after which Chromium ends what a worker computes, whatever it is
 
 

@@ -64,6 +64,7 @@ export class Gpu {
   }
 
   #hear(message) {
+    if (!this.#worker) return;
     if (message.type === 'ran') {
       const { resolve, timer } = this.#asked.shift();
       clearTimeout(timer);

@@ -127,7 +127,7 @@ def test_a_gpu_gives_the_same(folder, address):
     browser = Browser("chromium", program, *WEBGPU["chromium"], SOFTWARE)
     try:
         ask = open_trial(browser, folder, address)
-        found = ask(networks=["x4-feature", "x8-photo"], size=32)
+        found = ask(networks=["x4-feature", "x8-photo", "styles"], size=32)
         if not found["found"]:
             pytest.skip("this Chromium imitates no GPU")
         assert "failed" not in found

@@ -22,6 +22,12 @@ from keras_perceptual.cli.web import Handler
 
 HERE = Path(__file__).parent
 EXECUTABLES = {"chromium": ("chromium", "google-chrome"), "firefox": ("firefox-esr", "firefox")}
+# What makes them use a GPU, and in Chromium one that the processor imitates.
+WEBGPU = {
+    "chromium": ("--enable-unsafe-webgpu", "--enable-features=Vulkan"),
+    "firefox": ("dom.webgpu.enabled", "dom.webgpu.workers.enabled", "gfx.webgpu.ignore-blocklist"),
+}
+SOFTWARE = "--use-webgpu-adapter=swiftshader"
 ANSWER = 300  # seconds that a command may take on a busy machine
 ENDED = "/^(Done|Not done|Cancelled|The result)/"
 
@@ -34,10 +40,10 @@ def executable(kind: str) -> str | None:
 class Browser:
     """A browser, driven by `driver.mjs`."""
 
-    def __init__(self, kind: str, executable: str) -> None:
+    def __init__(self, kind: str, executable: str, *switches: str) -> None:
         self.kind = kind
         self.shown: object = None
-        command: list = ["node", HERE / "driver.mjs", HERE, kind, executable]
+        command: list = ["node", HERE / "driver.mjs", HERE, kind, executable, *switches]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -128,6 +134,27 @@ def serving(folder: Path, isolated: bool = True) -> Iterator[tuple[str, Callable
     finally:
         end()
         thread.join()
+
+
+def open_trial(browser: Browser, folder: Path, url: str) -> Callable[..., Any]:
+    """Opens a page whose worker is `gpu_trial.js`; returns what asks it."""
+    for path in HERE.glob("gpu_*.js"):
+        shutil.copy(path, folder)
+    (folder / "trial.html").write_text(
+        '<!doctype html><html data-ready="yes"><link rel="icon" href="data:,">'
+    )
+    browser.open(f"{url}trial.html")
+    browser.evaluate("window.worker = new Worker('gpu_trial.js'); 0")
+
+    def ask(**message: object) -> Any:
+        answer = browser.evaluate(
+            "new Promise((resolve) => { worker.onmessage = ({ data }) => resolve(data);"
+            f"worker.postMessage({json.dumps(message)}) }})"
+        )
+        assert "error" not in answer, answer["error"]
+        return answer
+
+    return ask
 
 
 def download(browser: Browser, path: Path, format: str = "png") -> Path:

@@ -1,22 +1,25 @@
 // A browser that tests drive: a command a line on stdin, its answer a line on stdout.
 //
-// node driver.mjs MODULES chromium|firefox EXECUTABLE   MODULES has puppeteer-core
+// node driver.mjs MODULES chromium|firefox EXECUTABLE [SWITCH...]   MODULES has puppeteer-core; with
+// switches of Chromium, or preferences of Firefox to turn on, the browser may use a GPU
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const [modules, kind, executablePath] = process.argv.slice(2);
+const [modules, kind, executablePath, ...switches] = process.argv.slice(2);
 const { default: puppeteer } = await import(
   createRequire(join(modules, 'package.json')).resolve('puppeteer-core')
 );
-const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'];
+const QUIET = ['--no-sandbox', '--disable-quic', '--no-first-run'];
+QUIET.push(...(switches.length ? switches : ['--disable-gpu']));
 QUIET.push('--disable-background-networking', '--disable-component-update', '--disable-sync');
 const browser = await puppeteer.launch({
   browser: kind === 'firefox' ? 'firefox' : 'chrome',
   executablePath,
   headless: true,
   args: kind === 'firefox' ? [] : QUIET,
+  extraPrefsFirefox: Object.fromEntries(switches.map((name) => [name, true])),
   protocolTimeout: 240000,
 });
 

@@ -22,6 +22,12 @@ export class Model {
     this.root = this.#follow(0);
   }
 
+  /** Keys of its signatures. */
+  get signatures() {
+    const tables = this.#tables(this.root, MODEL.signatures);
+    return tables.map((each) => text(this.#bytesOf(each, SIGNATURE.key)));
+  }
+
   /**
    * Gives what goes into a signature and comes out of it a fixed size. The runtime compares sizes
    * with those in the file, and has no call that changes them.

@@ -32,9 +32,17 @@ export function isLarge({ width, height }) {
   return width * height > LARGE;
 }
 
+/** Says whether there is room for networks on a GPU beside those on the processor. */
+export function isRoomy() {
+  return memory() >= ENOUGH;
+}
+
 function limit(which) {
-  const memory = navigator.deviceMemory ?? ENOUGH;
-  return MEGAPIXELS[which] * 1e6 * Math.min(1, memory / ENOUGH);
+  return MEGAPIXELS[which] * 1e6 * Math.min(1, memory() / ENOUGH);
+}
+
+function memory() {
+  return navigator.deviceMemory ?? ENOUGH;
 }
 
 function refuseBeyond(width, height, most, advice) {

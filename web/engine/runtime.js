@@ -17,13 +17,34 @@ const KEPT = 3; // compiled networks; a picture needs one or two sizes of each
  * @returns {Promise<Runtime>}
  */
 export async function startRuntime(folder, threads) {
-  const faults = [];
-  const wasm = new URL('wasm/', folder).href;
   const litert = await import(new URL('core.js', folder).href);
   const relaxedSimd = await litert.supportsFeature('relaxedSimd');
   const shared =
     self.crossOriginIsolated && relaxedSimd && (await litert.supportsFeature('threads'));
   const cores = shared ? Math.min(threads ?? navigator.hardwareConcurrency ?? 1, MOST_THREADS) : 1;
+  // It would take a GPU, and hold it, though networks run on the processor here.
+  Object.defineProperty(navigator, 'gpu', { value: undefined, configurable: true });
+  const faults = await load(litert, folder, cores);
+  return new Runtime(litert, faults, { threads: cores, exact: relaxedSimd });
+}
+
+/**
+ * Starts LiteRT.js on a GPU, as `startRuntime` does on the processor.
+ * @param {URL} folder Of its files.
+ * @returns {Promise<{runtime: Runtime, device: GPUDevice}>}
+ */
+export async function startOnGpu(folder) {
+  const litert = await import(new URL('core.js', folder).href);
+  const faults = await load(litert, folder, 1);
+  const device = litert.getWebGpuDevice();
+  if (!device) throw new Error('LiteRT.js found no GPU');
+  return { runtime: new Runtime(litert, faults, { threads: 1, exact: false, gpu: true }), device };
+}
+
+/** Has LiteRT.js load its glue; returns where what it prints as errors will be. */
+async function load(litert, folder, cores) {
+  const faults = [];
+  const wasm = new URL('wasm/', folder).href;
   // In a worker the glue takes the worker's own address for its own: say where its files are.
   self.Module = {
     locateFile: (file) => wasm + file,
@@ -31,10 +52,8 @@ export async function startRuntime(folder, threads) {
     print() {},
     printErr: (line) => /^(ERROR|FATAL)\b|abort/i.test(line) && faults.push(line),
   };
-  // It would take a GPU, and hold it, though networks run on the processor here.
-  Object.defineProperty(navigator, 'gpu', { value: undefined, configurable: true });
   await quietly(() => litert.loadLiteRt(wasm, cores > 1 ? { threads: true } : {}));
-  return new Runtime(litert, faults, { threads: cores, exact: relaxedSimd });
+  return faults;
 }
 
 /** Runs something that warns where there is no GPU, which is no fault here. */
@@ -58,14 +77,19 @@ export class Runtime {
   /**
    * @param {any} litert The module.
    * @param {string[]} faults What the runtime printed as errors.
-   * @param {{threads: number, exact: boolean}} how `exact` where its sums are those of a processor,
-   *   so that 8-bit networks give the pixels that Python has of them.
+   * @param {{threads: number, exact: boolean, gpu?: boolean}} how `exact` where its sums are those
+   *   of a processor, so that 8-bit networks give the pixels that Python has of them; `gpu` where
+   *   networks run on one.
    */
   constructor(litert, faults, how) {
     this.#litert = litert;
     this.#faults = faults;
     this.threads = how.threads;
     this.exact = how.exact;
+    // In float16, which GPUs may take instead, 3 of 100 values come out as another level.
+    this.options = how.gpu
+      ? { accelerator: 'webgpu', gpuOptions: { precision: 'fp32' } }
+      : { accelerator: 'wasm', cpuOptions: { numThreads: how.threads } };
   }
 
   /**
@@ -89,13 +113,13 @@ export class Runtime {
     ]);
     try {
       const results = await compiled.run(signature, Object.fromEntries(tensors));
-      const arrays = Object.entries(results).map(([name, tensor]) => {
-        const data = tensor.toTypedArray().slice();
+      const arrays = {};
+      for (const [name, tensor] of Object.entries(results)) {
+        arrays[name] = await tensor.data(); // a copy
         tensor.delete();
-        return [name, data];
-      });
+      }
       this.#check();
-      return Object.fromEntries(arrays);
+      return arrays;
     } finally {
       for (const [, tensor] of tensors) tensor.delete();
     }
@@ -113,10 +137,13 @@ export class Runtime {
         this.#compiled.delete(oldest);
       }
       const copy = bytes.slice();
-      new Model(copy).resize(signature, shapes);
-      const cpuOptions = { numThreads: this.threads };
-      compiled = await this.#litert.loadAndCompile(copy, { accelerator: 'wasm', cpuOptions });
+      const model = new Model(copy);
+      const onGpu = this.options.accelerator === 'webgpu';
+      // A GPU takes a file only if all that is in it has fixed sizes.
+      for (const key of onGpu ? model.signatures : [signature]) model.resize(key, shapes);
+      compiled = await this.#litert.loadAndCompile(copy, this.options);
       this.#check();
+      if (onGpu && !compiled.isFullyAccelerated) throw new Error(`a GPU does not take ${name}`);
     }
     this.#compiled.set(key, compiled);
     return compiled;

@@ -9,8 +9,10 @@
 
 import { open } from '../files/source.js';
 import { PngWriter } from '../files/png_writer.js';
+import { Accelerated } from './accelerated.js';
 import { enlarged, plan } from './enlarge.js';
-import { checkInput, checkOutput, isLarge } from './limits.js';
+import { Gpu } from './gpu.js';
+import { checkInput, checkOutput, isLarge, isRoomy } from './limits.js';
 import { Models } from './models.js';
 import { painted } from './paint.js';
 import { Preview } from './preview.js';
@@ -20,6 +22,10 @@ const BASE = new URL('../', import.meta.url);
 const USUAL = 4; // the scale that most ask for
 
 const BEAT = 1000; // milliseconds
+const WORTH = 2 ** 20; // pixels of a picture above which a GPU is tried; a smaller one is soon done
+
+/** @type {Gpu | null} Looked for at once, used by the picture that finds it there. */
+const gpu = navigator.gpu && isRoomy() ? new Gpu() : null;
 
 /** @type {Promise<Models> | undefined} */
 let list;
@@ -92,8 +98,11 @@ async function work(job) {
     return;
   }
   const models = await opened();
-  const runtime = await started(job.threads);
-  const int8 = runtime.exact && bits === 8 && !job.enlarge?.fidelity;
+  const processor = await started(job.threads);
+  const gpuHelps = gpu?.ready && width * height > WORTH;
+  const runtime = gpuHelps ? new Accelerated(processor, gpu) : processor;
+  // A GPU does sums of 8 bits otherwise, so that parts of the picture would differ.
+  const int8 = !gpuHelps && processor.exact && bits === 8 && !job.enlarge?.fidelity;
   const chosen = job.enlarge
     ? plan(picture, job.enlarge, models, int8)
     : { title: job.paint.style, reason: '' };
@@ -130,6 +139,6 @@ async function work(job) {
   }
   const { file, plain } = await png.finish();
   const seconds = (performance.now() - began) / 1000;
-  const how = { threads: runtime.threads, int8, alpha: picture.alpha };
+  const how = { threads: processor.threads, int8, alpha: picture.alpha, gpu: runtime.used > 0 };
   postMessage({ type: 'done', file, plain, metadata, seconds, ...how });
 }

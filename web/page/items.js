@@ -159,7 +159,8 @@ export class Items {
     item.canvas = null; // many of them would fill the memory
     item.result = { ...answer, size: opened.size, suffix: suffixOf(item.asked) };
     const { title, reason } = opened;
+    const where = answer.gpu ? ' on the GPU' : '';
     const found = reason ? `; it shows ${reason}` : '';
-    this.#become(item, 'done', `Done in ${duration(answer.seconds)} by ${title}${found}`);
+    this.#become(item, 'done', `Done in ${duration(answer.seconds)} by ${title}${where}${found}`);
   }
 }

@@ -14,7 +14,7 @@ from keras_perceptual.inference.levels import run_either
 
 __all__ = ["SMALL", "Cores"]
 
-SMALL = 256**2  # LR pixels up to which an image is run on one core, if others come with it
+SMALL = 400**2  # LR pixels up to which an image is run on one core, if others come with it
 
 
 class Cores:

@@ -57,7 +57,13 @@ class Codec(NamedTuple):
 
 _X265 = "log-level=none"
 CODECS = {
-    "h264": Codec("libx264", ("crf", 17, 0.4, 51), {"qp": "0"}, {"preset": "veryfast"}),
+    # With the look-ahead that "superfast" lacks, files are about as small as those of "veryfast".
+    "h264": Codec(
+        "libx264",
+        ("crf", 17, 0.4, 51),
+        {"qp": "0"},
+        {"preset": "superfast", "x264-params": "mbtree=1:rc-lookahead=10"},
+    ),
     "hevc": Codec(
         "libx265",
         ("crf", 19, 0.4, 51),

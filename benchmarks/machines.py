@@ -171,6 +171,8 @@ class Machines:
             "--num-cpus=1", "--object-store-memory=100000000", "--block",
             hook=True,
         )  # fmt: skip
+        cores = sorted(os.sched_getaffinity(0))  # all that it starts stays on the one it gets
+        os.sched_setaffinity(process.pid, {cores[len(self._nodes) % len(cores)]})
         log = self.folder / f"{name}.log"
         wait_for(lambda: "Ray runtime started" in log.read_text(), 60, f"Ray, see {log}")
         self._nodes.append(process)

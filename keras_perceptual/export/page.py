@@ -95,7 +95,7 @@ def _write_models(folder: Path) -> None:
     down, right, phases = waves()
     about = {
         "version": keras_perceptual.__version__,
-        "models": [_model(name, models) for name in zoo.names()],
+        "models": [_model(name, models) for name in zoo.names() if not _for_films(name)],
         "scales": [
             {
                 "scale": scale,
@@ -123,6 +123,11 @@ def _write_models(folder: Path) -> None:
         },
     }
     (folder / "models.json").write_text(json.dumps(about), "utf-8")
+
+
+def _for_films(name: str) -> bool:
+    """Says whether a model is for films, of which a page shows none: it cuts its result, too."""
+    return zoo.descriptor(name).generator == "plain"
 
 
 def _model(name: str, folder: Path) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def level_runner(signature: Any, name: str) -> Callable[[np.ndarray], np.ndarray
 
     Returns:
         From `[N, H, W, 3]` uint8 to the same larger; None for a signature of other numbers. It
-        raises EngineError if the network cannot run, or makes no pictures.
+        raises EngineError if the network cannot run, or makes no pictures. The network has even
+        sides only.
     """
     (given,), (made,) = (d() for d in (signature.get_input_details, signature.get_output_details))
     ends = signature.get_input_details()[given], signature.get_output_details()[made]
@@ -31,17 +32,19 @@ def level_runner(signature: Any, name: str) -> Callable[[np.ndarray], np.ndarray
         return None
 
     def run(lr: np.ndarray) -> np.ndarray:
+        count, height, width, channels = lr.shape
+        even = np.pad(lr ^ _SIGN, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), "edge")
         try:
-            sr = signature(**{given: (lr ^ _SIGN).view(np.int8)})[made]
+            sr = signature(**{given: even.view(np.int8)})[made]
         except (ValueError, RuntimeError) as error:
             raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
-        count, height, width, channels = lr.shape
-        scale = sr.shape[1] // height if sr.ndim > 1 else 0
-        if sr.shape != (count, scale * height, scale * width, channels):
+        scale = sr.shape[1] // even.shape[1] if sr.ndim > 1 else 0
+        if sr.shape != (count, scale * even.shape[1], scale * even.shape[2], channels):
             raise EngineError(
-                f"{name}: expected a generator of RGB images, received {sr.shape} from {lr.shape}"
+                f"{name}: expected a generator of RGB images, received {sr.shape} from {even.shape}"
             )
-        return np.bitwise_xor(sr.view(np.uint8), _SIGN, out=sr.view(np.uint8))
+        levels = sr.view(np.uint8)[:, : scale * height, : scale * width]
+        return np.bitwise_xor(levels, _SIGN, out=levels)
 
     return run
 

@@ -17,6 +17,7 @@ __all__ = [
     "DepthToSpace",
     "Luma",
     "ReflectionPadding",
+    "Repetition",
 ]
 
 
@@ -126,6 +127,45 @@ class BicubicUpsampling(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_perceptual")
+class Repetition(keras.layers.Layer):
+    """Repeats pixels as channels, of which `DepthToSpace` makes the image enlarged by repetition.
+
+    A fixed convolution: LiteRT copies what it concatenates pixel by pixel, three bytes at a time.
+
+    Args:
+        scale: how often each pixel is repeated to each side.
+        fold: side of the blocks of pixels that become one.
+
+    Call arguments:
+        inputs: `[N, H, W, C]`; what lacks of a block below and to the right is zero.
+
+    Returns:
+        `[N, H / fold, W / fold, (fold scale)^2 C]`, both rounded up, as `DepthToSpace(fold scale)`
+        takes them.
+    """
+
+    def __init__(self, scale: int, fold: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale, self.fold = scale, fold
+
+    def call(self, inputs):
+        channels = inputs.shape[-1]
+        # Which pixel of a block (rows) each one of the enlarged block (columns) repeats.
+        which = np.repeat(np.eye(self.fold, dtype=np.float32), self.scale, axis=1)
+        kernel = np.einsum("yp,xq,cd->yxcpqd", which, which, np.eye(channels, dtype=np.float32))
+        kernel = kernel.reshape(self.fold, self.fold, channels, -1)
+        return ops.conv(inputs, kernel, strides=self.fold, padding="same")
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        blocks = (side and -(-side // self.fold) for side in sides)
+        return (batch, *blocks, (self.fold * self.scale) ** 2 * channels)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale, "fold": self.fold}
+
+
+@keras.saving.register_keras_serializable(package="keras_perceptual")
 class Luma(keras.layers.Layer):
     """The Y of an RGB image, as `metrics.luma` has it.
 
@@ -187,31 +227,33 @@ class ReflectionPadding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_perceptual")
 class Crop(keras.layers.Layer):
-    """Cuts images to the size of others.
+    """Cuts images to the size of others, or to a multiple of it.
 
     Args:
         offset: pixels that are cut off above and to the left; the rest is cut below and to the
             right.
+        scale: the multiple.
 
     Call arguments:
         inputs: `[N, H, W, C]`.
-        like: `[N, h, w, c]`, with h + offset and w + offset no larger than H and W.
+        like: `[N, h, w, c]`, with scale h + offset and scale w + offset no larger than H and W.
 
     Returns:
-        `[N, h, w, C]`.
+        `[N, scale h, scale w, C]`.
     """
 
-    def __init__(self, offset: int = 0, **kwargs: Any) -> None:
+    def __init__(self, offset: int = 0, scale: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.offset = offset
+        self.offset, self.scale = offset, scale
 
     def call(self, inputs, like):
-        height, width = ops.shape(like)[1:3]
+        height, width = (self.scale * side for side in ops.shape(like)[1:3])
         first = self.offset
         return inputs[:, first : first + height, first : first + width]
 
     def compute_output_shape(self, inputs_shape, like_shape):
-        return (*like_shape[:3], inputs_shape[-1])
+        batch, *sides, _ = like_shape
+        return (batch, *(side and self.scale * side for side in sides), inputs_shape[-1])
 
     def get_config(self):
-        return {**super().get_config(), "offset": self.offset}
+        return {**super().get_config(), "offset": self.offset, "scale": self.scale}

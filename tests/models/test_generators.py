@@ -95,7 +95,7 @@ def test_every_layer_has_a_name_of_its_own(generator):
             {"styles": 2, "channels": 8, "blocks": 0},
             1952 + 1168 + 4640 + 4624 + 1160 + 1947 + 2 * 2 * (8 + 16 + 32 + 16 + 8),
         ),
-        ("plain", {}, 448 + 4 * 2320 + 48 * (9 * 16 + 1)),
+        ("plain", {}, 3136 + 4 * 36928 + 192 * (9 * 64 + 1)),
         ("subpixel", {}, 1344 + 14 * 20784 + 48 * (9 * 48 + 1)),
         ("subpixel", {"scale": 2, "channels": 64, "blocks": 4}, 1792 + 8 * 36928 + 12 * 577),
     ],

@@ -12,6 +12,7 @@ from keras_perceptual.models.layers import (
     DepthToSpace,
     Luma,
     ReflectionPadding,
+    Repetition,
 )
 from keras_perceptual.models.normalization import InstanceNormalization
 from keras_perceptual.pixels.levels import luma
@@ -50,6 +51,22 @@ def test_bicubic_upsampling_equals_imresize(rng, scale, size):
         np.testing.assert_allclose(output, imresize(image, scale), atol=1e-3)
     assert layer.compute_output_shape((2, None, size[1], 3)) == (2, None, size[1] * scale, 3)
     assert BicubicUpsampling.from_config(layer.get_config()).scale == scale
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+@pytest.mark.parametrize("size", [(4, 6), (3, 5)])
+def test_repetition_is_shuffled_to_repeated_pixels(rng, fold, size):
+    inputs = rng.uniform(0, 255, (2, *size, 3)).astype(np.float32)
+    layer = Repetition(3, fold)
+    blocks = layer(inputs)
+    assert layer.compute_output_shape((2, None, size[1], 3)) == (2, None, *blocks.shape[2:])
+    shuffled = np.asarray(DepthToSpace(3 * fold)(blocks))
+    larger = inputs.repeat(3, 1).repeat(3, 2)
+    assert np.array_equal(shuffled[:, : 3 * size[0], : 3 * size[1]], larger)
+    cut = Crop(scale=3)
+    assert np.array_equal(cut(shuffled, inputs), larger)
+    assert cut.compute_output_shape(shuffled.shape, (2, None, 5, 3)) == (2, None, 15, 3)
+    assert Repetition.from_config(layer.get_config()).fold == fold
 
 
 def test_luma_equals_metrics(rng):

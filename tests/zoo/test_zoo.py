@@ -81,7 +81,7 @@ def test_numbers_of_the_card_can_be_had_again(data, name):
 
 # What 8 bits may cost: dB, and levels, in the mean and of one pixel. In x4-video all layers have
 # them, what is added to the repeated input too, whose rare extremes are cut off.
-_CHANGED = {"x4-video": (0.03, 0.9, 96)}
+_CHANGED = {"x4-video": (0.04, 0.9, 96)}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if zoo.quantized(name)])
@@ -104,8 +104,9 @@ def test_the_model_for_films_beats_bicubic():
     card, bicubic = zoo.card("x4-video"), 28.43
     for numbers in ("numbers", "numbers_int8"):
         assert card[numbers]["Set5"]["psnr_y"] > bicubic + 1.5
+        assert card[numbers]["Set5"]["cross_hatch"] < 1.5  # biases that are off are a grid
     generator = load_generator("x4-video")
-    assert multiply_adds(generator, 32, 32) / 32**2 < 21_000
+    assert multiply_adds(generator, 32, 32) / 32**2 < 66_000
 
 
 def _rows(document):

@@ -79,7 +79,7 @@ def test_shapes_must_agree():
     [
         ("Set5", 28.4318, 0.81126, 0.34064),
         ("Set14", 26.0928, 0.70491, 0.44011),
-        ("BSD100", 25.9630, 0.66818, 0.52578),
+        pytest.param("BSD100", 25.9630, 0.66818, 0.52578, marks=pytest.mark.long),
     ],
 )
 def test_bicubic_golden_values(data, name, psnr, ssim, lpips):

@@ -126,7 +126,7 @@ def test_images_that_come_together_run_on_one_core_each(rng):
 
 
 @pytest.mark.parametrize("name", zoo.names())
-@pytest.mark.parametrize("size", [(150, 131), (131, 203)])
+@pytest.mark.parametrize("size", [(150, 131), pytest.param((131, 203), marks=pytest.mark.long)])
 def test_tiles_do_not_show(name, size):
     """Each shipped model, of odd sizes, in the smallest tiles and in none."""
     photograph = images.read(SAMPLES / "HR" / "chelsea.png").pixels[: size[0], : size[1]]

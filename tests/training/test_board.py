@@ -43,6 +43,7 @@ def test_a_resumed_run_goes_on_in_the_same_curve(flags, tmp_path, interrupt, mon
     check_events(run)
 
 
+@pytest.mark.long
 def test_a_resumed_run_can_begin_with_it(flags, tmp_path, interrupt, monkeypatch):
     pytest.importorskip("tensorboard")
     interrupt(2)

@@ -114,6 +114,7 @@ def _run(run_script, *arguments):
     return [json.loads(row) for row in rows if row.startswith("{")]
 
 
+@pytest.mark.long
 def test_two_are_one(run_script, photographs_folder):
     """The loss and the validation are those of one process."""
     assert _run(run_script, "--moments", "--data", photographs_folder) == []

@@ -72,6 +72,8 @@ def test_numbers_of_the_card_can_be_had_again(data, name):
         "numbers_int8": ("none", "int8"),
     }
     for key in card.keys() & measured.keys():
+        if key == "numbers_matched" and card[key] == card["numbers"]:
+            continue  # nothing shifts, nothing is matched
         histogram_match, precision = measured[key]
         upscale = Upscaler(name, histogram_match=histogram_match, precision=precision).upscale
         numbers = evaluation.judge(upscale, data("test/Set5"), zoo.descriptor(name).scale, lpips)

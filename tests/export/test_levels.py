@@ -13,6 +13,8 @@ from keras_perceptual.models.upscaling import plain, subpixel
 def test_levels_in_levels_out(tmp_path, photographs):
     keras.utils.set_random_seed(0)
     model = plain(2, channels=8, blocks=1)
+    tail = model.get_layer("tail")  # what is added is cut off where it is large; trained, it is not
+    tail.set_weights([0.3 * weights for weights in tail.get_weights()])
     path = tmp_path / "model.tflite"
     path.write_bytes(level_tflite(model, photographs))
     engine = LiteRTEngine(path, threads=1)
@@ -28,7 +30,7 @@ def test_levels_in_levels_out(tmp_path, photographs):
     for level in (0, 255):
         flat = np.full((1, 16, 16, 3), level, np.uint8)
         exact = np.clip(np.asarray(model(flat.astype(np.float32))), 0, 255)
-        assert np.abs(engine.run_levels(flat) - exact).max() < 128  # nothing wraps around
+        assert np.abs(engine.run_levels(flat) - exact).max() < 40  # nothing wraps around
 
 
 def test_another_architecture_is_an_error(photographs):

@@ -63,7 +63,7 @@ def _speed(arguments: argparse.Namespace, photograph: np.ndarray, folder: Path) 
     for width, height in SIZES:
         films[width] = folder / f"{width}.mp4"
         whole = Image.fromarray(photograph).resize((width + 128, height + 128), 3)
-        _write(films[width], _panned(np.asarray(whole), (height, width), itertools.count()), LENGTH)
+        write(films[width], _panned(np.asarray(whole), (height, width), itertools.count()), LENGTH)
     for name in arguments.models:
         upscaler = Upscaler(name, threads=arguments.threads)
         speeds = []
@@ -111,7 +111,7 @@ def _flicker(arguments: argparse.Namespace, photographs: list, folder: Path) -> 
     for still, film, photograph in films:
         frames = _tripod(photograph) if still else _panned(photograph, SHAPE, _there_and_back())
         kept = list(itertools.islice(frames, count))
-        _write(film, iter(kept), count, "ffv1", "bgr0")
+        write(film, iter(kept), count, "ffv1", "bgr0")
         if still:
             own.append(_changes(kept, still))
     for name in arguments.styles:
@@ -119,7 +119,7 @@ def _flicker(arguments: argparse.Namespace, photographs: list, folder: Path) -> 
         found: dict[tuple[bool, bool], list[float]] = {}
         for still, film, _ in films:
             together = [frame.pixels for frame in stylizer.frames(film)]
-            alone = [stylizer.stylize(frame) for frame in _read(film)]
+            alone = [stylizer.stylize(frame) for frame in read(film)]
             for whole, painted in ((False, alone), (True, together)):
                 found.setdefault((still, whole), []).append(_changes(painted, still))
         mean = {key: float(np.mean(values)) for key, values in found.items()}
@@ -174,10 +174,11 @@ def _changes(frames: list[np.ndarray], still: bool) -> float:
     return float(np.mean(found))
 
 
-def _write(
+def write(
     path: Path, frames: Iterator[np.ndarray], count: int, codec: str = "libx264",
     form: str = "yuv420p",
 ) -> None:  # fmt: skip
+    """Writes the first frames as a film of 25 a second."""
     with av.open(str(path), "w") as container:
         stream: Any = None
         for pixels in itertools.islice(frames, count):
@@ -191,7 +192,8 @@ def _write(
             container.mux(stream.encode(None))
 
 
-def _read(path: Path) -> Iterator[np.ndarray]:
+def read(path: Path) -> Iterator[np.ndarray]:
+    """Yields the frames of a film, RGB."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24")

@@ -9,20 +9,19 @@ from __future__ import annotations
 import itertools
 import sys
 import tempfile
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-import av
 import numpy as np
 
+import video
 from keras_perceptual import Stylizer, Upscaler
 from keras_perceptual.evaluation import figures
 from keras_perceptual.files import images
-from keras_perceptual.pixels.resampling import imresize, to_uint8
+from keras_perceptual.pixels.resampling import crop_to_multiple, imresize, to_uint8
 
 SCALE, SIDE, ZOOM = 4, 48, 2  # side of a detail in LR pixels, and times its result is magnified
 NOISE = 2.0  # standard deviation of the film's noise, in levels
@@ -41,29 +40,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         films = [Path(folder, f"{i}.mkv") for i in range(2)]
         small = to_uint8(imresize(photographs[0].astype(np.float32), 1 / SCALE))
-        _write(films[0], small, "libx264", "yuv420p")
-        _write(films[1], photographs[1][PART], "ffv1", "bgr0")
+        video.write(films[0], _noisy(crop_to_multiple(small, 2)), FRAMES)
+        video.write(films[1], _noisy(photographs[1][PART]), FRAMES, "ffv1", "bgr0")
         rows = [_enlarged(films[0]), _painted(films[1])]
     images.write(ROOT / "docs" / "films.jpg", images.Picture(figures.sheet(rows)))
 
 
-def _write(path: Path, pixels: np.ndarray, codec: str, form: str) -> None:
-    """Writes a film of a photograph, with noise."""
+def _noisy(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields a photograph again and again, each time with other noise."""
     rng = np.random.default_rng(0)
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=Fraction(25))
-        height, width = (side // 2 * 2 for side in pixels.shape[:2])
-        stream.width, stream.height, stream.pix_fmt = width, height, form
-        for _ in range(FRAMES):
-            noisy = pixels[:height, :width] + rng.normal(0, NOISE, (height, width, 3))
-            frame = av.VideoFrame.from_ndarray(to_uint8(noisy))
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def _read(path: Path) -> list[np.ndarray]:
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    while True:
+        yield to_uint8(pixels + rng.normal(0, NOISE, pixels.shape))
 
 
 def _enlarged(film: Path) -> list[tuple[str, np.ndarray]]:
@@ -73,7 +60,7 @@ def _enlarged(film: Path) -> list[tuple[str, np.ndarray]]:
         part = frame[SCALE * y : SCALE * (y + SIDE), SCALE * x : SCALE * (x + SIDE)]
         return part.repeat(ZOOM, 0).repeat(ZOOM, 1)
 
-    lr = _read(film)[-1]
+    *_, lr = video.read(film)
     cells = {"bicubic": to_uint8(imresize(lr.astype(np.float32), SCALE))}
     for name in ("x4-video", "x4-feature"):
         *_, last = Upscaler(name).frames(film)
@@ -83,7 +70,7 @@ def _enlarged(film: Path) -> list[tuple[str, np.ndarray]]:
 
 def _painted(film: Path) -> list[tuple[str, np.ndarray]]:
     stylizer = Stylizer(STYLE)
-    alone = [stylizer.stylize(frame) for frame in _read(film)]
+    alone = [stylizer.stylize(frame) for frame in video.read(film)]
     together = [frame.pixels for frame in stylizer.frames(film)]
     return [
         (STYLE, _larger(together[-1])),

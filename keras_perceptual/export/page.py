@@ -15,6 +15,7 @@ import keras_perceptual
 from keras_perceptual import zoo
 from keras_perceptual.errors import ExportError, reason
 from keras_perceptual.export import litert_js
+from keras_perceptual.export.ending import with_floats
 from keras_perceptual.export.unpadded import CUT, MULTIPLE, padding, unpadded
 from keras_perceptual.inference.restoration import EXPLAINED, limits_of
 from keras_perceptual.pixels.grain import GRAIN, headroom, waves
@@ -133,12 +134,17 @@ def _for_films(name: str) -> bool:
 def _model(name: str, folder: Path) -> dict[str, Any]:
     """Copies the files of a model; returns what the page knows of it."""
     about = zoo.descriptor(name)
-    files = {"file": (zoo.file(name), ""), "int8": (zoo.quantized(name), "-int8")}
+    small = zoo.quantized(name)
+    contents = {
+        "file": (f"{name}.tflite", zoo.file(name).read_bytes()),
+        # LiteRT.js has no tensors of int8.
+        "int8": (f"{name}-int8.tflite", small and with_floats(small.read_bytes())),
+    }
     places = {}
-    for which, (file, suffix) in files.items():
-        places[which] = f"models/{name}{suffix}.tflite" if file else None
-        if file:
-            shutil.copyfile(file, folder / f"{name}{suffix}.tflite")
+    for which, (file, content) in contents.items():
+        places[which] = f"models/{file}" if content else None
+        if content:
+            (folder / file).write_bytes(content)
     return {"name": name, "scale": about.scale, "faithful": zoo.faithful(about), **places}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,30 +24,30 @@ def level_runner(signature: Any, name: str) -> Callable[[np.ndarray], np.ndarray
 
     Returns:
         From `[N, H, W, 3]` uint8 to the same larger; None for a signature of other numbers. It
-        raises EngineError if the network cannot run, or makes no pictures. The network has even
-        sides only.
+        raises EngineError if the network cannot run, or makes no pictures.
     """
     (given,), (made,) = (d() for d in (signature.get_input_details, signature.get_output_details))
     ends = signature.get_input_details()[given], signature.get_output_details()[made]
     if any(e["dtype"] is not np.int8 or e["quantization"] != (1.0, -128) for e in ends):
         return None
 
-    def run(lr: np.ndarray) -> np.ndarray:
+    def run(lr: np.ndarray, scale: int = 0) -> np.ndarray:
         count, height, width, channels = lr.shape
-        even = np.pad(lr ^ _SIGN, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), "edge")
         try:
-            sr = signature(**{given: even.view(np.int8)})[made]
+            sr = signature(**{given: (lr ^ _SIGN).view(np.int8)})[made]
         except (ValueError, RuntimeError) as error:
             raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
-        scale = sr.shape[1] // even.shape[1] if sr.ndim > 1 else 0
-        if sr.shape != (count, scale * even.shape[1], scale * even.shape[2], channels):
-            raise EngineError(
-                f"{name}: expected a generator of RGB images, received {sr.shape} from {even.shape}"
-            )
+        scale = scale or (sr.shape[1] // height if sr.ndim > 1 else 0)
+        # A network of blocks of pixels makes all of the last block.
         levels = sr.view(np.uint8)[:, : scale * height, : scale * width]
+        if levels.shape != (count, scale * height, scale * width, channels):
+            raise EngineError(
+                f"{name}: expected a generator of RGB images, received {sr.shape} from {lr.shape}"
+            )
         return np.bitwise_xor(levels, _SIGN, out=levels)
 
-    return run
+    scale = run(np.zeros((1, 8, 8, 3), np.uint8)).shape[1] // 8
+    return functools.partial(run, scale=scale)
 
 
 def takes_levels(engine: Any) -> bool:

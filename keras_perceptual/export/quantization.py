@@ -148,7 +148,7 @@ def _quantizer(content: bytes, layers: str) -> Any:
 def _ranges(content: bytes, batches: list[np.ndarray], alike: Iterable[set[str]]) -> _Ranges:
     """Returns what 8 bits are spread over, by the names of the activations."""
     known = {tensor.name.decode() for tensor in upscaling(unpacked(content)).tensors}
-    alike_of = {next(iter(known & tensors)): tensors for tensors in alike}
+    alike_of = {min(known & tensors): tensors for tensors in alike}
     values = activations(content, list(alike_of), batches)
     ranges: _Ranges = {}
     for name, tensors in alike_of.items():
@@ -166,7 +166,7 @@ def _spread(activation: Activation) -> tuple[float, float]:
     ranges = [(a * low, b * high) for a in (KEPT if low < 0 else KEPT[-1:]) for b in KEPT]
 
     def error(range_: tuple[float, float]) -> float:
-        step = (range_[1] - range_[0]) / 255
+        step = max(range_[1] - range_[0], 1e-9) / 255
         rounded = np.rint(np.clip(values, *range_) / step) * step
         return float(np.square(rounded - values).mean())
 

@@ -37,10 +37,11 @@ def level_runner(signature: Any, name: str) -> Callable[[np.ndarray], np.ndarray
             sr = signature(**{given: (lr ^ _SIGN).view(np.int8)})[made]
         except (ValueError, RuntimeError) as error:
             raise EngineError(f"the model cannot run on {lr.shape}: {first_line(error)}") from None
-        scale = scale or (sr.shape[1] // height if sr.ndim > 1 else 0)
-        # A network of blocks of pixels makes all of the last block.
-        levels = sr.view(np.uint8)[:, : scale * height, : scale * width]
-        if levels.shape != (count, scale * height, scale * width, channels):
+        scale = scale or (sr.shape[1] // height if sr.ndim == 4 else 0)
+        levels = sr.view(np.uint8)
+        if levels.ndim == 4:  # a network of blocks of pixels makes all of the last block
+            levels = levels[:, : scale * height, : scale * width]
+        if scale < 1 or levels.shape != (count, scale * height, scale * width, channels):
             raise EngineError(
                 f"{name}: expected a generator of RGB images, received {sr.shape} from {lr.shape}"
             )

@@ -141,7 +141,7 @@ def open_trial(browser: Browser, folder: Path, url: str) -> Callable[..., Any]:
     for path in HERE.glob("gpu_*.js"):
         shutil.copy(path, folder)
     (folder / "trial.html").write_text(
-        '<!doctype html><html data-ready="yes"><link rel="icon" href="data:,">'
+        '<!doctype html><html data-ready="yes"><link rel="icon" href="icon.svg">'
     )
     browser.open(f"{url}trial.html")
     browser.evaluate("window.worker = new Worker('gpu_trial.js'); 0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -187,22 +188,24 @@ def _stop_after(frames):
 
 def test_a_stopped_run_goes_on(tmp_path, short, copier):
     source = films.make(tmp_path / "a.mp4", 23, times=_uneven(23))
-    copier.upscale_file(source, tmp_path / "whole.mp4")
+    # Without loss: of films below 360 lines x264's look-ahead gives other bytes now and then.
+    make = partial(copier.upscale_file, source, quality=None)
+    make(tmp_path / "whole.mp4")
     target = tmp_path / "b.mp4"
     with pytest.raises(KeyboardInterrupt):
-        copier.upscale_file(source, target, _stop_after(13))
+        make(target, _stop_after(13))
     assert not target.exists()
     with pytest.raises(FilmError, match="other settings; without --resume"):
-        copier.upscale_file(source, target, quality=50, resume=True)
+        make(target, quality=50, resume=True)
     seen: list[FilmProgress] = []
-    copier.upscale_file(source, target, seen.append, resume=True)
+    make(target, seen.append, resume=True)
     assert [each.frames for each in seen[:-1]] == list(range(11, 24))
     assert target.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert {*os.listdir(tmp_path)} == {"a.mp4", "b.mp4", "whole.mp4"}
     with pytest.raises(KeyboardInterrupt):
-        copier.upscale_file(source, target, _stop_after(13))
+        make(target, _stop_after(13))
     seen.clear()
-    copier.upscale_file(source, target, seen.append)
+    make(target, seen.append)
     assert seen[0].frames == 1
     assert seen[0].total == 23
 

@@ -28,7 +28,7 @@ from keras_perceptual import zoo
 from keras_perceptual.errors import OnnxError
 from keras_perceptual.files import images
 from keras_perceptual.inference.engines import open_engine
-from keras_perceptual.inference.levels import run_either, takes_levels
+from keras_perceptual.inference.levels import run_either
 from keras_perceptual.inference.onnx_translation import to_onnx
 from keras_perceptual.system.processor import fast_int8
 from processes import alone
@@ -78,13 +78,11 @@ def infer(*arguments: str | Path, root: Path = ROOT) -> Cost:
 
 
 def bare(model: str, paths: list[Path]) -> Cost:
-    """Returns what the engine alone takes for pictures, once it is warm."""
+    """Returns what the engine alone takes for the pixels of pictures, once it is warm."""
     engine = open_engine((zoo.quantized(model) if fast_int8() else None) or zoo.folder(model))
     parts = []
     for path in paths:
         pixels = images.read(path).pixels
-        if not takes_levels(engine):
-            pixels = pixels.astype(np.float32)
         for y in range(0, len(pixels), TILE):
             for x in range(0, pixels.shape[1], TILE):
                 parts.append(pixels[None, y : y + TILE, x : x + TILE])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from keras_perceptual.export.model_file import packed, unpacked, upscaling
 from keras_perceptual.inference.litert import interpreter
 from keras_perceptual.system.quiet import quiet_stderr
 
-__all__ = ["Activation", "activations", "outputs"]
+__all__ = ["Activation", "activations"]
 
 EVERY = 101  # values, of which one is kept: no channel is left out
 
@@ -30,43 +30,41 @@ class Activation(NamedTuple):
     values: np.ndarray
 
 
-def outputs(
-    content: bytes, names: Sequence[str], batches: Iterable[np.ndarray]
-) -> Iterator[list[np.ndarray]]:
-    """Runs the graph of `upscale` and yields what some of its tensors hold.
+def activations(
+    content: bytes, names: Iterable[str], batches: Iterable[np.ndarray]
+) -> dict[str, Activation]:
+    """Returns what activations hold, by the names of their tensors.
 
     Args:
-        content: a float32 .tflite file with a signature `upscale`.
-        names: of the tensors.
-        batches: `[N, H, W, 3]` LR images in 0..255, float32.
-
-    Yields:
-        The tensors' values for each batch.
+        content: a .tflite file with a signature `upscale` from float32 to float32.
+        names: of float32 tensors in that signature's graph; what is not there is left out.
+        batches: `[N, H, W, 3]` LR images in 0..255.
     """
     model = unpacked(content)
+    numbers = {tensor.name.decode(): i for i, tensor in enumerate(upscaling(model).tensors)}
+    found = {name: numbers[name] for name in names if name in numbers}
+    lows, highs = (dict.fromkeys(found, 0.0) for _ in range(2))
+    kept: dict[str, list[np.ndarray]] = {name: [] for name in found}
+    for held in _runs(model, found, batches):
+        for name, values in held.items():
+            lows[name] = min(lows[name], float(values.min()))
+            highs[name] = max(highs[name], float(values.max()))
+            kept[name].append(values.ravel()[::EVERY])
+    return {name: Activation(lows[name], highs[name], np.concatenate(kept[name])) for name in found}
+
+
+def _runs(
+    model: Any, numbers: Mapping[str, int], batches: Iterable[np.ndarray]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Runs the graph of `upscale` and yields what its tensors of these numbers hold."""
     graph = upscaling(model)
-    numbers = {tensor.name.decode(): i for i, tensor in enumerate(graph.tensors)}
     model.subgraphs, model.signatureDefs = [graph], []
-    graph.outputs = [numbers[name] for name in names]
+    graph.outputs = list(numbers.values())
     with quiet_stderr():
         run = interpreter(packed(model), threads=None)
     for lr in batches:
         run.resize_tensor_input(graph.inputs[0], lr.shape)
         run.allocate_tensors()
-        run.set_tensor(graph.inputs[0], lr)
+        run.set_tensor(graph.inputs[0], lr.astype(np.float32))
         run.invoke()
-        yield [run.get_tensor(number) for number in graph.outputs]
-
-
-def activations(
-    content: bytes, names: Sequence[str], batches: Iterable[np.ndarray]
-) -> dict[str, Activation]:
-    """Returns what tensors hold, by their names; the arguments are those of `outputs`."""
-    lows, highs = (dict.fromkeys(names, 0.0) for _ in range(2))
-    kept: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for each in outputs(content, names, batches):
-        for name, values in zip(names, each, strict=True):
-            lows[name] = min(lows[name], float(values.min()))
-            highs[name] = max(highs[name], float(values.max()))
-            kept[name].append(values.ravel()[::EVERY])
-    return {name: Activation(lows[name], highs[name], np.concatenate(kept[name])) for name in names}
+        yield {name: run.get_tensor(number) for name, number in numbers.items()}

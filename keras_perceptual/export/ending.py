@@ -12,10 +12,10 @@ from keras_perceptual.errors import ExportError
 from keras_perceptual.export.activations import activations
 from keras_perceptual.export.assembly import Assembly
 from keras_perceptual.export.model_file import packed, unpacked, upscaling
+from keras_perceptual.inference.levels import LEVELS
 
 __all__ = ["with_floats", "with_levels"]
 
-LEVELS = 1.0, -128  # 0..255 as int8
 FINE = 24.0  # levels to each side of the repeated input that come in steps of a fifth
 DEVIATIONS = 6  # of what rounding left, that are kept
 MARGIN = 2.0  # the last convolution takes as much more than was measured: there are bits for it
@@ -41,11 +41,11 @@ def with_levels(content: bytes, batches: Iterable[np.ndarray]) -> bytes:
     Raises:
         ExportError: if the file does not end so.
     """
-    name = _tail_input(content)
-    held = activations(content, [name], (batch.astype(np.float32) for batch in batches))[name]
-    step = MARGIN * max(held.high, -held.low) / 127
     model = unpacked(content)
     graph, (tail, _, last) = _ends(model)
+    name = graph.tensors[tail.inputs[0]].name.decode()
+    held = activations(content, [name], batches)[name]
+    step = MARGIN * max(held.high, -held.low) / 127
     weights, biases = (_values(model, graph.tensors[i]) for i in tail.inputs[1:])
     none = np.zeros_like(biases)
     before = _needed(graph.operators, tail.inputs[0])
@@ -132,12 +132,6 @@ def _keep(model: Any, graph: Any) -> None:
     for number, tensor in enumerate(graph.tensors):
         if number not in used:
             tensor.buffer = 0
-
-
-def _tail_input(content: bytes) -> str:
-    """Returns the name of the tensor that the last convolution of `upscale` takes."""
-    graph, (tail, *_) = _ends(unpacked(content))
-    return graph.tensors[tail.inputs[0]].name.decode()
 
 
 def _ends(model: Any) -> tuple[Any, list[Any]]:

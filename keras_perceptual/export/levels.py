@@ -16,6 +16,7 @@ from keras_perceptual.export import signatures
 from keras_perceptual.export.model_file import packed, unpacked
 from keras_perceptual.export.quantization import patches
 from keras_perceptual.export.saved_model import save, write_errors
+from keras_perceptual.inference.levels import LEVELS
 from keras_perceptual.inference.litert import interpreter
 from keras_perceptual.system.quiet import quiet_stderr
 
@@ -105,8 +106,8 @@ def _in_levels(content: bytes, step: float) -> bytes:
         about.scale, about.zeroPoint = [levels], [zero]
 
     scale(added, step, 0)
-    scale(addition.outputs[0], 1.0, -128)
-    scale(last.outputs[0], 1.0, -128)
+    scale(addition.outputs[0], *LEVELS)
+    scale(last.outputs[0], *LEVELS)
     return packed(model)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_perceptual.errors import ExportError
 from keras_perceptual.export.activations import Activation, activations
-from keras_perceptual.export.model_file import unpacked, upscaling
 from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 from keras_perceptual.system.quiet import quiet_stderr
@@ -145,14 +144,12 @@ def _quantizer(content: bytes, layers: str) -> Any:
     return work
 
 
-def _ranges(content: bytes, batches: list[np.ndarray], alike: Iterable[set[str]]) -> _Ranges:
+def _ranges(content: bytes, batches: list[np.ndarray], alike: Collection[set[str]]) -> _Ranges:
     """Returns what 8 bits are spread over, by the names of the activations."""
-    known = {tensor.name.decode() for tensor in upscaling(unpacked(content)).tensors}
-    alike_of = {min(known & tensors): tensors for tensors in alike}
-    values = activations(content, list(alike_of), batches)
+    held = activations(content, set().union(*alike), batches)
     ranges: _Ranges = {}
-    for name, tensors in alike_of.items():
-        low, high = _spread(values[name])
+    for tensors in alike:
+        low, high = _spread(next(held[name] for name in tensors if name in held))
         ends = {"min": np.array([low]), "max": np.array([high])}
         ranges.update(dict.fromkeys(tensors, ends))
     return ranges

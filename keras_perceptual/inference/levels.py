@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from keras_perceptual.errors import EngineError, first_line
+from keras_perceptual.pixels.levels import as_levels
 
-__all__ = ["level_runner", "run_either", "takes_levels"]
+__all__ = ["LEVELS", "level_runner", "run_either"]
+
+LEVELS = 1.0, -128  # 0..255 as int8: what 1 stands for, and the integer that stands for 0
 
 _SIGN = np.uint8(0x80)  # between 0..255 and -128..127
 
@@ -28,7 +31,7 @@ def level_runner(signature: Any, name: str) -> Callable[[np.ndarray], np.ndarray
     """
     (given,), (made,) = (d() for d in (signature.get_input_details, signature.get_output_details))
     ends = signature.get_input_details()[given], signature.get_output_details()[made]
-    if any(e["dtype"] is not np.int8 or e["quantization"] != (1.0, -128) for e in ends):
+    if any(e["dtype"] is not np.int8 or e["quantization"] != LEVELS for e in ends):
         return None
 
     def run(lr: np.ndarray, scale: int = 0) -> np.ndarray:
@@ -51,15 +54,16 @@ def level_runner(signature: Any, name: str) -> Callable[[np.ndarray], np.ndarray
     return functools.partial(run, scale=scale)
 
 
-def takes_levels(engine: Any) -> bool:
-    """Says whether an engine has `run_levels`."""
-    return getattr(engine, "run_levels", None) is not None
-
-
 def run_either(engine: Any, lr: np.ndarray) -> np.ndarray:
-    """Runs an engine on float32 levels, or on uint8 ones where it takes them.
+    """Runs an engine on pixels as they are, where it takes them, or as float32 levels.
+
+    Args:
+        engine: an `Engine`.
+        lr: `[N, H, W, 3]` uint8 or uint16, or float32 levels.
 
     Returns:
-        `[N, scale H, scale W, 3]` of the same type.
+        `[N, scale H, scale W, 3]` uint8 if these went in, else float32 levels.
     """
-    return engine.run_levels(lr) if lr.dtype == np.uint8 else engine.run(lr)
+    if lr.dtype == np.uint8 and getattr(engine, "run_levels", None):
+        return engine.run_levels(lr)
+    return engine.run(lr if lr.dtype == np.float32 else as_levels(lr))

@@ -23,7 +23,7 @@ from keras_perceptual.inference.grid import (
     seen,
     spans,
 )
-from keras_perceptual.inference.levels import run_either, takes_levels
+from keras_perceptual.inference.levels import run_either
 from keras_perceptual.inference.strip import Strip
 from keras_perceptual.pixels.flat import flat
 from keras_perceptual.pixels.levels import as_integers, as_levels
@@ -238,9 +238,7 @@ class Pass:
         for down, (top, _), rows in zip(bands, ranges, windows(take, ranges), strict=True):
             for across in columns:
                 window = seen(rows, top, height, down, across)
-                lr = window[None, ..., :3]
-                integers = lr.dtype == np.uint8 and takes_levels(self.engine)
-                yield window, self._run(lr if integers else as_levels(lr))
+                yield window, self._run(window[None, ..., :3])
 
     def _cut(
         self,

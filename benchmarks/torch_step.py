@@ -6,7 +6,7 @@ processors recommend.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = ["open_step"]
 
 MEAN_BGR = (103.939, 116.779, 123.68)
 CAFFE_POOLS = ("block1_conv2", "block2_conv2")  # a pool follows these
+LINEAR, TEXTURE = "_linear", 16  # as `losses` has them, which would bring TensorFlow
 
 
 def open_step(recipe: Recipe, folder: Path, threads: int, compiled: bool) -> Run:
@@ -29,7 +30,7 @@ def open_step(recipe: Recipe, folder: Path, threads: int, compiled: bool) -> Run
     with np.load(folder / "generator.npz") as arrays:
         generator = Subpixel(recipe.scale, recipe.channels, recipe.blocks)
         generator.take({name: arrays[name] for name in arrays.files})
-    layers = [name.partition(":")[2] for name in recipe.loss if name.startswith("feature:")]
+    layers = {layer for name in recipe.loss if (layer := name.partition(":")[2])}
     with np.load(folder / "vgg.npz") as arrays:
         vgg = Features({name: arrays[name] for name in arrays.files}, layers)
     generator, vgg = (each.to(memory_format=torch.channels_last) for each in (generator, vgg))
@@ -91,7 +92,7 @@ class Subpixel(nn.Module):
 class Features(nn.Module):
     """VGG16 up to the last of some layers, frozen, its preprocessing inside."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray], layers: list[str]) -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray], layers: Collection[str]) -> None:
         super().__init__()
         self.layers = layers
         self.names = sorted(name[: -len("_kernel")] for name in weights if "kernel" in name)
@@ -103,18 +104,17 @@ class Features(nn.Module):
         self.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(MEAN_BGR).view(1, 3, 1, 1))
 
-    def forward(self, rgb: torch.Tensor) -> list[torch.Tensor]:
-        x, found = rgb.flip(1) - self.mean, []
+    def forward(self, rgb: torch.Tensor) -> dict[str, torch.Tensor]:
+        x, found = rgb.flip(1) - self.mean, {}
         for number, (name, convolution) in enumerate(
             zip(self.names, self.convolutions, strict=True)
         ):
             with torch.autocast("cpu", enabled=number > 0 and torch.is_autocast_enabled("cpu")):
-                x = functional.relu(convolution(x))  # the first one in float32, as in Keras
-            if name in self.layers:
-                found.append(x)
+                found[name + LINEAR] = convolution(x)  # the first one in float32, as in Keras
+                x = found[name] = functional.relu(found[name + LINEAR])
             if name in CAFFE_POOLS:
                 x = functional.max_pool2d(x, 2)
-        return found
+        return {layer: found[layer] for layer in self.layers}
 
 
 def _set(convolution: nn.Conv2d, kernel: np.ndarray, bias: np.ndarray) -> None:
@@ -140,9 +140,25 @@ class Step:
             with torch.no_grad():
                 expected = self.vgg(hr)
         loss = self.recipe.loss["phase_bias"] * self._phase_bias(sr - hr)
-        for one, other in zip(seen, expected, strict=True):
-            loss = loss + functional.mse_loss(one.float(), other.float())
+        for layer, features in seen.items():
+            pair = features.float(), expected[layer].float()
+            if weight := self.recipe.loss.get(f"feature:{layer}"):
+                loss = loss + weight * functional.mse_loss(*pair)
+            if weight := self.recipe.loss.get(f"texture:{layer}"):
+                loss = loss + weight * self._texture(
+                    *pair, TEXTURE * pair[0].shape[2] // hr.shape[2]
+                )
         return loss
+
+    def _texture(self, sr: torch.Tensor, hr: torch.Tensor, window: int) -> torch.Tensor:
+        batch, channels, height, width = sr.shape
+        shape = (batch, channels, height // window, window, width // window, window)
+        grams = []
+        for features in (sr, hr):
+            flat = features.reshape(shape).permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2)
+            grams.append(flat.mT @ flat / (channels * window**2))
+        off, size = (each.square().sum((1, 2)) for each in (grams[0] - grams[1], grams[1]))
+        return (off / (size + 0.01 * size.mean())).mean()
 
     def _phase_bias(self, error: torch.Tensor, window: int = 4) -> torch.Tensor:
         batch, channels, height, width = error.shape

@@ -13,5 +13,6 @@ from .terms import phase_bias as phase_bias
 from .terms import pixel_absolute as pixel_absolute
 from .terms import pixel_squared as pixel_squared
 from .terms import style_reconstruction as style_reconstruction
+from .terms import texture_reconstruction as texture_reconstruction
 from .terms import total_variation as total_variation
 from .vgg import vgg16 as vgg16

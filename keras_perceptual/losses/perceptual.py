@@ -20,6 +20,7 @@ from keras_perceptual.losses.terms import (
     pixel_absolute,
     pixel_squared,
     style_reconstruction,
+    texture_reconstruction,
     total_variation,
 )
 
@@ -32,6 +33,8 @@ _PIXEL = {
     "phase_bias": phase_bias,
     "total_variation": lambda hr, sr, scale: total_variation(sr),
 }
+_FEATURES = ("feature", "texture")
+TEXTURE = 16  # pixels of the image a side that a texture is compared over
 _STYLE = re.compile(r"(style:[^/]+|palette)(?:/([1-9]\d*))?")
 
 
@@ -43,12 +46,12 @@ class PerceptualLoss:
 
     Args:
         weights: loss name to weight. Names are `pixel_absolute`, `pixel_squared`,
-            `chroma`, `total_variation`, `phase_bias`, `palette`, and `feature:LAYER` and
-            `style:LAYER` for any output of the loss network; `style:LAYER/K` and `palette/K` are of
-            images reduced by K, whose strokes are K times as large.
+            `chroma`, `total_variation`, `phase_bias`, `palette`, and `feature:LAYER`,
+            `texture:LAYER` and `style:LAYER` for any output of the loss network; `style:LAYER/K`
+            and `palette/K` are of images reduced by K, whose strokes are K times as large.
         scale: the generator's scale, for `phase_bias`.
         loss_network: a model from `[N, H, W, 3]` to a dict of features by layer name; needed
-            only for `feature:` and `style:` losses.
+            only for losses of features.
         paintings: style images `[H, W, 3]` in 0..255, needed only for `style:` and `palette`.
 
     Raises:
@@ -66,7 +69,7 @@ class PerceptualLoss:
         self.weights = dict(weights)
         self.scale, self.paintings = scale, len(paintings)
         self.loss_network = loss_network
-        self._features = [name for name in weights if name.startswith("feature:")]
+        self._features = [name for name in weights if name.partition(":")[0] in _FEATURES]
         # Of each loss of style, by how much it reduces the image.
         self._styles = {n: int(match[2] or 1) for n in weights if (match := _STYLE.fullmatch(n))}
         # And what it compares with, [paintings, ...].
@@ -91,9 +94,12 @@ class PerceptualLoss:
             hr_features = self._look(hr)
         for name in self._features:
             layer = layer_of(name)
-            terms[name] = feature_reconstruction(
-                ops.stop_gradient(hr_features[layer]), seen[1][layer]
-            )
+            features = ops.stop_gradient(hr_features[layer]), seen[1][layer]
+            if name.startswith("feature:"):
+                terms[name] = feature_reconstruction(*features)
+            else:
+                window = TEXTURE * ops.shape(features[1])[1] // ops.shape(sr)[1]
+                terms[name] = texture_reconstruction(*features, max(window, 1))
         for name, reduction in self._styles.items():
             target = self._targets[name]
             if style is not None:
@@ -130,7 +136,7 @@ def check_names(names: Collection[str], layers: Sequence[str], styled: bool) -> 
     Raises:
         ValueError: if one is not; it names those there are.
     """
-    kinds = ("feature", "style") if styled else ("feature",)
+    kinds = (*_FEATURES, "style") if styled else _FEATURES
     known = [*_PIXEL, *(["palette"] if styled else [])]
     of_layers = [f"{kind}:{layer}" for kind in kinds for layer in layers]
     unknown = [n for n in names if _STYLE.sub(r"\1", n) not in (*known, *of_layers)]

@@ -13,7 +13,17 @@ import numpy as np
 from keras_perceptual import zoo
 from keras_perceptual.errors import LossNetworkError, first_line
 
-__all__ = ["LAYERS", "WAYS_OUT", "WEIGHTS_VARIABLE", "distilled", "load", "sha256", "vgg16"]
+__all__ = [
+    "LAYERS",
+    "LINEAR",
+    "OUTPUTS",
+    "WAYS_OUT",
+    "WEIGHTS_VARIABLE",
+    "distilled",
+    "load",
+    "sha256",
+    "vgg16",
+]
 
 # VGG16's convolutions by their names in Keras, in order.
 LAYERS = tuple(
@@ -21,6 +31,9 @@ LAYERS = tuple(
     for block, count in enumerate((2, 2, 3, 3, 3), 1)
     for number in range(1, count + 1)
 )
+# What a feature can be of: a convolution after its ReLU, as Keras has it, or before.
+LINEAR = "_linear"
+OUTPUTS = (*LAYERS, *(layer + LINEAR for layer in LAYERS))
 _WHOLE = {"include_top": False, "input_shape": (None, None, 3)}
 WEIGHTS_VARIABLE = "KERAS_PERCEPTUAL_VGG16"
 WAYS_OUT = (
@@ -40,7 +53,8 @@ def load(
     Args:
         kind: `vgg16`; `distilled`, the bundled imitation of VGG16's block2_conv2; or `auto`,
             VGG16 if its weights can be had and otherwise the distilled one, with a notice.
-        layers: names of VGG16 layers to take features from.
+        layers: what to take features from, of `OUTPUTS`: `block2_conv2` is after the ReLU of that
+            convolution, `block2_conv2_linear` before.
         weights: file of VGG16's weights; without it the environment variable
             `KERAS_PERCEPTUAL_VGG16` names one, else Keras's cache or download has it.
 
@@ -78,7 +92,7 @@ def vgg16(
     """Builds VGG16 up to the last of the named layers, frozen, its preprocessing inside.
 
     Args:
-        layers: names as in `keras.applications.VGG16`, activations included.
+        layers: as for `load`.
         weights: an .npz with keys `blockB_convC_kernel` and `blockB_convC_bias`, or a file of
             Keras's (.h5, .weights.h5) for the network without its top; None lets Keras find or
             fetch ImageNet's.
@@ -98,10 +112,10 @@ def vgg16(
 
 
 def _check(layers: tuple[str, ...]) -> None:
-    unknown = [layer for layer in layers if layer not in LAYERS]
+    unknown = [layer for layer in layers if layer not in OUTPUTS]
     if unknown or not layers:
         raise ValueError(
-            f"expected VGG16 layers among {', '.join(LAYERS)}; "
+            f"expected VGG16 layers among {', '.join(OUTPUTS)}; "
             f"received {', '.join(unknown) or 'none'}"
         )
 
@@ -123,7 +137,8 @@ def _stored(path: Path, layers: tuple[str, ...]) -> keras.Model:
         if path.suffix != ".npz":
             full.load_weights(path)
             return full
-        needed = LAYERS[: max(map(LAYERS.index, layers)) + 1]
+        last = max(LAYERS.index(layer.removesuffix(LINEAR)) for layer in layers)
+        needed = LAYERS[: last + 1]
         with np.load(path, allow_pickle=False) as arrays:
             missing = [n for n in needed if f"{n}_kernel" not in arrays]
             if missing:
@@ -148,9 +163,15 @@ def _truncated(full: keras.Model, layers: tuple[str, ...]) -> keras.Model:
     for layer in full.layers[1:]:
         dtype = "float32" if layer.name == LAYERS[0] else keras.config.dtype_policy().name
         config = {**layer.get_config(), "dtype": dtype}
+        linear = layer.name + LINEAR
+        if linear in layers:
+            config["activation"] = "linear"
         twin = type(layer).from_config(config)
         x = twin(x)
         twin.set_weights(layer.get_weights())
+        if linear in layers:
+            features[linear] = x
+            x = keras.layers.ReLU(dtype=dtype)(x)
         if layer.name in layers:
             features[layer.name] = x
         if len(features) == len(set(layers)):

@@ -123,7 +123,7 @@ def build_loss(recipe: Recipe, sources: Sources) -> PerceptualLoss:
         ImageError: if a painting cannot be read.
     """
     weights = {n: w for n, w in recipe.loss.items() if n not in PerceptualTrainer.OWN_LOSSES}
-    check_names(weights, vgg.LAYERS, bool(sources.styles))
+    check_names(weights, vgg.OUTPUTS, bool(sources.styles))
     paintings = [painting(style, recipe.style_size) for style in sources.styles]
     layers = {n: layer for n in weights if (layer := layer_of(n))}
     if not layers:

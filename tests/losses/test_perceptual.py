@@ -78,6 +78,21 @@ def test_weighted_sum(loss_network):
     assert float(loss.total(terms)) == 3 * 2 + 0.5 * 16 + 4 * 1
 
 
+def test_windows_of_a_texture_are_of_16_pixels_in_every_layer(rng):
+    rgb = keras.Input((None, None, 3))
+    layers = {"full": rgb * 1.0, "half": keras.layers.AveragePooling2D(2)(rgb)}
+    layers["small"] = keras.layers.AveragePooling2D(32)(rgb)
+    network = keras.Model(rgb, layers)
+    weights = {f"texture:{layer}": 1.0 for layer in layers}
+    hr, sr = rng.uniform(0, 255, (2, 1, 32, 64, 3)).astype(np.float32)
+    found = losses.PerceptualLoss(weights, 4, network)(hr, sr)
+    for layer, window in (("full", 16), ("half", 8), ("small", 1)):
+        features = (network(image)[layer] for image in (hr, sr))
+        expected = float(losses.texture_reconstruction(*features, window))
+        assert float(found[f"texture:{layer}"]) == pytest.approx(expected, rel=1e-5)
+        assert expected > 0
+
+
 @pytest.mark.parametrize("weights", [{}, {"l1": 1.0}, {"feature:block9": 1.0}])
 def test_unknown_losses(loss_network, weights):
     with pytest.raises(ValueError, match="expected losses among"):

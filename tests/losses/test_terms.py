@@ -40,6 +40,28 @@ def test_style_reconstruction_by_hand():
     assert float(terms.style_reconstruction(own, features[:, :, ::-1])) == 0
 
 
+def test_texture_reconstruction_by_hand():
+    hr = _f(1, 0, 3, 0, 0, 2, 5, 5, shape=(1, 2, 4, 1))  # windows (1, 0, 0, 2) and (3, 0, 5, 5)
+    sr = _f(0, 3, 0, 0, 0, 0, 0, 0, shape=(1, 2, 4, 1))
+    grams = np.array([[1 + 4, 9 + 25 + 25], [9, 0]]) / 4
+    size = grams[0] ** 2
+    expected = np.mean((grams[1] - grams[0]) ** 2 / (size + 0.01 * size.mean()))
+    assert float(terms.texture_reconstruction(hr, sr, 2)) == pytest.approx(expected, rel=1e-5)
+    nothing = np.zeros_like(hr)
+    assert float(terms.texture_reconstruction(nothing, nothing, 2)) == 0
+
+
+def test_a_texture_may_move_inside_its_window_only(rng):
+    hr = rng.uniform(0, 1, (2, 9, 8, 5)).astype(np.float32)  # the last row is in no window
+    inside, across = hr.copy(), np.roll(hr, 2, axis=2)
+    inside[:, :4, :4] = hr[:, 3::-1, 3::-1]
+    inside[:, 8] = 0
+    assert float(terms.texture_reconstruction(hr, inside, 4)) == pytest.approx(0, abs=1e-9)
+    assert float(terms.texture_reconstruction(hr, across, 4)) > 1e-3
+    whole = [float(terms.texture_reconstruction(hr, across, side)) for side in (8, 99)]
+    assert whole == pytest.approx([0, 0], abs=1e-9)
+
+
 def test_palette_distance_by_hand(rng):
     painting = rng.permutation(np.arange(4096.0) / 16).reshape(1, 64, 64, 1) * np.ones(3)
     style = terms.palette(painting)

@@ -65,6 +65,19 @@ def test_several_layers_at_once(npz):
     assert not model.trainable_variables
 
 
+def test_before_the_relu_and_after(npz, rng):
+    rgb = rng.uniform(0, 255, (1, 16, 16, 3)).astype(np.float32)
+    names = ("block2_conv2", "block1_conv2_linear", "block1_conv2", "block2_conv2_linear")
+    features = {n: np.asarray(f) for n, f in loss_network.vgg16(names, npz)(rgb).items()}
+    assert set(features) == set(names)
+    for name in ("block1_conv2", "block2_conv2"):
+        before = features[name + loss_network.LINEAR]
+        assert before.min() < 0 < before.max()
+        np.testing.assert_array_equal(features[name], np.maximum(before, 0))
+    alone = loss_network.vgg16(("block2_conv2",), npz)(rgb)["block2_conv2"]
+    np.testing.assert_array_equal(features["block2_conv2"], alone)
+
+
 def test_every_file_format_gives_the_same_network(npz, full, tmp_path):
     for layer in full.layers:
         if layer.name.startswith(("block1_conv", "block2_conv")):

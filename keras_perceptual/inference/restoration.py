@@ -32,7 +32,7 @@ class Limits(NamedTuple):
 # By scale: the larger it is, the more an artefact shows (docs/restoring.md).
 LIMITS = {
     2: Limits(75, 0.51, 1.2, 0.75),
-    4: Limits(86, 0.43, 1.2, 0.45),
+    4: Limits(90, 0.41, 1.2, 0.65),
     8: Limits(93, 0.35, 1.5, 0.16),
 }
 _LEAST = min(limits.quality for limits in LIMITS.values())  # restored at any scale

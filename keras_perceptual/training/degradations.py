@@ -26,8 +26,7 @@ _KERNELS = (
 )
 _BLOCK = 8  # pixels a side of a JPEG's blocks
 _SUBSAMPLINGS = (2, 0, 1)  # as Pillow numbers them: 4:2:0, 4:4:4, 4:2:2
-# Shares of damaged photographs; what a photograph has of each is drawn by itself.
-_BLURRED, _NOISY, _COMPRESSED, _STORED_LARGER = 0.5, 0.5, 0.75, 0.3
+_STORED_LARGER = 0.3  # share of the damaged photographs
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,10 @@ class Damage:
         blur: largest standard deviation of the blur, in HR pixels.
         noise: largest standard deviation of the noise, in levels at middle gray.
         quality: lowest quality of JPEG compression, 1 to 95.
+        blurred: share of the damaged photographs that are blurred. What one has of each damage is
+            drawn by itself.
+        noisy: the same of noise.
+        compressed: the same of JPEG.
 
     Raises:
         ValueError: for a number out of its range.
@@ -48,12 +51,17 @@ class Damage:
     blur: float = 2.2
     noise: float = 12.0
     quality: float = 30
+    blurred: float = 0.5
+    noisy: float = 0.5
+    compressed: float = 0.75
 
     def __post_init__(self) -> None:
-        if not (0 <= self.share <= 1 and self.blur >= 0 and self.noise >= 0):
+        shares = (self.share, self.blurred, self.noisy, self.compressed)
+        if not all(0 <= share <= 1 for share in shares) or min(self.blur, self.noise) < 0:
+            received = ", ".join(f"{name}={value:g}" for name, value in vars(self).items())
             raise ValueError(
-                "expected a damage of share 0 to 1 and of blur and noise of at least 0, received "
-                f"{self.share}, {self.blur}, {self.noise}"
+                "expected a damage of shares 0 to 1 and of blur and noise of at least 0, received "
+                f"{received}"
             )
         if not 1 <= self.quality <= 95:
             raise ValueError(f"expected a damage of quality 1 to 95, received {self.quality}")
@@ -78,7 +86,7 @@ def damaged(hr: np.ndarray, scale: int, damage: Damage, rng: np.random.Generator
     if rng.random() >= damage.share:
         return degrade(hr, scale)
     size = (hr.shape[1] // scale, hr.shape[0] // scale)
-    if damage.blur and rng.random() < _BLURRED:
+    if damage.blur and rng.random() < damage.blurred:
         hr = _blurred(hr, damage.blur, rng)
     if rng.random() < _STORED_LARGER:
         larger = float(rng.uniform(1, min(scale, 2.0)))
@@ -133,10 +141,10 @@ def _reduced(
 def _stored(image: np.ndarray, damage: Damage, rng: np.random.Generator) -> np.ndarray:
     """Adds noise and compresses, each at random; one image in four is compressed first."""
     steps: list[Callable[[np.ndarray], np.ndarray]] = []
-    if damage.noise and rng.random() < _NOISY:
+    if damage.noise and rng.random() < damage.noisy:
         level = rng.uniform(0.5, max(damage.noise, 0.5))
         steps.append(lambda pixels: noisy(pixels, level, rng, *(rng.random(2) < 0.5)))
-    if rng.random() < _COMPRESSED:
+    if rng.random() < damage.compressed:
         quality = round(rng.uniform(damage.quality, 95))
         subsampling = _SUBSAMPLINGS[rng.choice(3, p=(0.6, 0.3, 0.1))]
         offset = (int(rng.integers(_BLOCK)), int(rng.integers(_BLOCK)))

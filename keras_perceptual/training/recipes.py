@@ -27,15 +27,33 @@ _PAPER = Recipe(
 
 _X4_FEATURE = Recipe(
     "x4-feature",
-    loss={"feature:block2_conv2": 1.0, "feature:block3_conv3": 1.0, "phase_bias": 5000.0},
+    loss={
+        "feature:block2_conv2": 1.0,
+        "feature:block3_conv3_linear": 2.0,
+        "texture:block1_conv2": 3e6,
+        "phase_bias": 10_000.0,
+    },
     start="x4-pixel",
-    steps=1000,
-    epoch_steps=100,
+    steps=2500,
+    epoch_steps=250,
     patch_size=128,
     shrink=0.5,
-    learning_rate=2e-4,
+    learning_rate=3e-4,
     ema=0.99,
 )
+# The loss before it compared textures, which at x8 become a lattice.
+_PLAIN = {"feature:block2_conv2": 1.0, "feature:block3_conv3": 1.0}
+_ADVERSARIAL = {**_PLAIN, "phase_bias": 3000.0, "adversarial": 15_000.0}
+_FEATURE_BEFORE: dict[str, Any] = {
+    "loss": {**_PLAIN, "phase_bias": 5000.0},
+    "epoch_steps": 100,
+    "learning_rate": 2e-4,
+}
+_PHOTO_BEFORE: dict[str, Any] = {
+    "loss": {**_ADVERSARIAL, "chroma": 5000.0},
+    "learning_rate": 2e-4,
+    "ema": 0.995,
+}
 # Restores while it enlarges. Wider and deeper than the clean ones: beside the loss network that
 # costs little.
 _X4_PHOTO_PIXEL = Recipe(
@@ -55,20 +73,15 @@ _X4_PHOTO_PIXEL = Recipe(
 _X4_PHOTO = replace(
     _X4_PHOTO_PIXEL,
     name="x4-photo",
-    loss={
-        "feature:block2_conv2": 1.0,
-        "feature:block3_conv3": 1.0,
-        "phase_bias": 3000.0,
-        "chroma": 5000.0,
-        "adversarial": 15_000.0,
-    },
-    steps=4500,
+    loss={**_X4_FEATURE.loss, "chroma": 5000.0},
+    start="x4-photo-pixel",
+    steps=3000,
     epoch_steps=250,
     patch_size=128,
-    learning_rate=2e-4,
+    learning_rate=3e-4,
     warmup=0,
     clip_norm=0.0,
-    ema=0.995,
+    ema=0.99,
 )
 # At other scales. An LR pixel sees the same blur as at x4.
 _X8_PHOTO: dict[str, Any] = {"scale": 8, "patch_size": 192, "damage": vars(Damage(blur=4.4))}
@@ -147,16 +160,11 @@ RECIPES: dict[str, Recipe] = {
         replace(
             _X4_FEATURE,
             name="x4-gan",
-            loss={
-                "feature:block2_conv2": 1.0,
-                "feature:block3_conv3": 1.0,
-                "phase_bias": 3000.0,
-                "adversarial": 15_000.0,
-            },
+            loss=_ADVERSARIAL,
+            learning_rate=2e-4,
             start="x4-feature",
             steps=1500,
             patch_size=96,
-            epoch_steps=250,
         ),
         _X4_PHOTO_PIXEL,
         _X4_PHOTO,
@@ -169,9 +177,12 @@ RECIPES: dict[str, Recipe] = {
             steps=600,
             batch_size=4,
             patch_size=192,
+            **_FEATURE_BEFORE,
         ),
         replace(_X8_PIXEL, name="x2-pixel", scale=2, batch_size=8, patch_size=96),
-        replace(_X4_FEATURE, name="x2-feature", scale=2, start="x2-pixel", steps=500),
+        replace(
+            _X4_FEATURE, name="x2-feature", scale=2, start="x2-pixel", steps=500, **_FEATURE_BEFORE
+        ),
         replace(
             _X4_PHOTO_PIXEL, name="x8-photo-pixel", start="x4-photo-pixel", steps=1500, **_X8_PHOTO
         ),
@@ -182,11 +193,19 @@ RECIPES: dict[str, Recipe] = {
             steps=1000,
             batch_size=4,
             **_X8_PHOTO,
+            **_PHOTO_BEFORE,
         ),
         replace(
             _X4_PHOTO_PIXEL, name="x2-photo-pixel", start="x4-photo-pixel", steps=1000, **_X2_PHOTO
         ),
-        replace(_X4_PHOTO, name="x2-photo", start="x2-photo-pixel", steps=1000, **_X2_PHOTO),
+        replace(
+            _X4_PHOTO,
+            name="x2-photo",
+            start="x2-photo-pixel",
+            steps=1000,
+            **_X2_PHOTO,
+            **_PHOTO_BEFORE,
+        ),
         # Fast enough for films.
         Recipe(
             "x4-video",

@@ -5,6 +5,7 @@ import pytest
 
 from keras_perceptual.evaluation.metrics import psnr_y
 from keras_perceptual.pixels.resampling import degrade, imresize
+from keras_perceptual.training import degradations
 from keras_perceptual.training.degradations import (
     DEGRADATIONS,
     Damage,
@@ -61,6 +62,18 @@ def test_what_is_zero_does_nothing(hr):
         assert np.abs(lr - 77.0).max() <= 6  # JPEG quantises the mean of a block too
 
 
+@pytest.mark.parametrize("name", ["blurred", "noisy", "compressed"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_each_damage_has_its_share(name, share, hr, monkeypatch):
+    monkeypatch.setattr(degradations, "_STORED_LARGER", 0.0)
+    none = dict.fromkeys(("blurred", "noisy", "compressed"), 0.0)
+    plain = {_draw(hr, seed, **none).tobytes() for seed in range(60)}
+    assert len(plain) == 4  # by each kernel
+    damage = {**none, name: share, "quality": 1}
+    found = [_draw(hr, seed, **damage).tobytes() not in plain for seed in range(200)]
+    assert abs(np.mean(found) - share) < 0.12
+
+
 def test_blocks_begin_anywhere(rng):
     """The columns where one block ends and the next begins move with the offset."""
     picture = np.tile(rng.integers(0, 256, (1, 1, 3), dtype=np.uint8), (64, 64, 1))
@@ -107,7 +120,10 @@ def test_names_have_numbers(hr):
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"share": 1.5}, {"blur": -1}, {"noise": -1}, {"quality": 0}, {"quality": 96}]
+    "numbers", [
+        {"share": 1.5}, {"noisy": -0.1}, {"blurred": 2.0}, {"compressed": 1.1},
+        {"blur": -1}, {"noise": -1}, {"quality": 0}, {"quality": 96},
+    ],  # fmt: skip
 )
 def test_numbers_out_of_range(numbers):
     with pytest.raises(ValueError, match="expected a damage of"):

@@ -180,9 +180,7 @@ RECIPES: dict[str, Recipe] = {
             **_FEATURE_BEFORE,
         ),
         replace(_X8_PIXEL, name="x2-pixel", scale=2, batch_size=8, patch_size=96),
-        replace(
-            _X4_FEATURE, name="x2-feature", scale=2, start="x2-pixel", steps=500, **_FEATURE_BEFORE
-        ),
+        replace(_X4_FEATURE, name="x2-feature", scale=2, start="x2-pixel", steps=1000),
         replace(
             _X4_PHOTO_PIXEL, name="x8-photo-pixel", start="x4-photo-pixel", steps=1500, **_X8_PHOTO
         ),
@@ -198,14 +196,7 @@ RECIPES: dict[str, Recipe] = {
         replace(
             _X4_PHOTO_PIXEL, name="x2-photo-pixel", start="x4-photo-pixel", steps=1000, **_X2_PHOTO
         ),
-        replace(
-            _X4_PHOTO,
-            name="x2-photo",
-            start="x2-photo-pixel",
-            steps=1000,
-            **_X2_PHOTO,
-            **_PHOTO_BEFORE,
-        ),
+        replace(_X4_PHOTO, name="x2-photo", start="x2-photo-pixel", steps=1000, **_X2_PHOTO),
         # Fast enough for films.
         Recipe(
             "x4-video",

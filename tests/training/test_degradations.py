@@ -120,10 +120,17 @@ def test_names_have_numbers(hr):
 
 
 @pytest.mark.parametrize(
-    "numbers", [
-        {"share": 1.5}, {"noisy": -0.1}, {"blurred": 2.0}, {"compressed": 1.1},
-        {"blur": -1}, {"noise": -1}, {"quality": 0}, {"quality": 96},
-    ],  # fmt: skip
+    "numbers",
+    [
+        {"share": 1.5},
+        {"noisy": -0.1},
+        {"blurred": 2.0},
+        {"compressed": 1.1},
+        {"blur": -1},
+        {"noise": -1},
+        {"quality": 0},
+        {"quality": 96},
+    ],
 )
 def test_numbers_out_of_range(numbers):
     with pytest.raises(ValueError, match="expected a damage of"):

@@ -6,7 +6,7 @@ processors recommend.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ class Subpixel(nn.Module):
 class Features(nn.Module):
     """VGG16 up to the last of some layers, frozen, its preprocessing inside."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray], layers: Collection[str]) -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray], layers: Set[str]) -> None:
         super().__init__()
         self.layers = layers
         self.names = sorted(name[: -len("_kernel")] for name in weights if "kernel" in name)
@@ -110,11 +110,13 @@ class Features(nn.Module):
             zip(self.names, self.convolutions, strict=True)
         ):
             with torch.autocast("cpu", enabled=number > 0 and torch.is_autocast_enabled("cpu")):
-                found[name + LINEAR] = convolution(x)  # the first one in float32, as in Keras
-                x = found[name] = functional.relu(found[name + LINEAR])
+                linear = convolution(x)  # the first one in float32, as in Keras
+                x = functional.relu(linear)
+            seen = {name: x, name + LINEAR: linear}
+            found.update((layer, seen[layer]) for layer in seen.keys() & self.layers)
             if name in CAFFE_POOLS:
                 x = functional.max_pool2d(x, 2)
-        return {layer: found[layer] for layer in self.layers}
+        return found
 
 
 def _set(convolution: nn.Conv2d, kernel: np.ndarray, bias: np.ndarray) -> None:
@@ -152,11 +154,12 @@ class Step:
 
     def _texture(self, sr: torch.Tensor, hr: torch.Tensor, window: int) -> torch.Tensor:
         batch, channels, height, width = sr.shape
-        shape = (batch, channels, height // window, window, width // window, window)
+        shape = (batch, height // window, window, width // window, window, channels)
         grams = []
         for features in (sr, hr):
-            flat = features.reshape(shape).permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2)
-            grams.append(flat.mT @ flat / (channels * window**2))
+            flat = features.permute(0, 2, 3, 1).reshape(shape).transpose(2, 3)
+            flat = flat.reshape(-1, window**2, channels)
+            grams.append(torch.bmm(flat.mT, flat) / (channels * window**2))
         off, size = (each.square().sum((1, 2)) for each in (grams[0] - grams[1], grams[1]))
         return (off / (size + 0.01 * size.mean())).mean()
 

@@ -33,7 +33,11 @@ _PIXEL = {
     "phase_bias": phase_bias,
     "total_variation": lambda hr, sr, scale: total_variation(sr),
 }
-_FEATURES = ("feature", "texture")
+# By kind, from features and the side of a window in them.
+_FEATURES = {
+    "feature": lambda hr, sr, window: feature_reconstruction(hr, sr),
+    "texture": texture_reconstruction,
+}
 TEXTURE = 16  # pixels of the image a side that a texture is compared over
 _STYLE = re.compile(r"(style:[^/]+|palette)(?:/([1-9]\d*))?")
 
@@ -94,12 +98,9 @@ class PerceptualLoss:
             hr_features = self._look(hr)
         for name in self._features:
             layer = layer_of(name)
-            features = ops.stop_gradient(hr_features[layer]), seen[1][layer]
-            if name.startswith("feature:"):
-                terms[name] = feature_reconstruction(*features)
-            else:
-                window = TEXTURE * ops.shape(features[1])[1] // ops.shape(sr)[1]
-                terms[name] = texture_reconstruction(*features, max(window, 1))
+            wanted, got = ops.stop_gradient(hr_features[layer]), seen[1][layer]
+            window = max(TEXTURE * ops.shape(got)[1] // ops.shape(sr)[1], 1)
+            terms[name] = _FEATURES[name.partition(":")[0]](wanted, got, window)
         for name, reduction in self._styles.items():
             target = self._targets[name]
             if style is not None:
@@ -136,7 +137,7 @@ def check_names(names: Collection[str], layers: Sequence[str], styled: bool) -> 
     Raises:
         ValueError: if one is not; it names those there are.
     """
-    kinds = (*_FEATURES, "style") if styled else _FEATURES
+    kinds = (*_FEATURES, *(["style"] if styled else []))
     known = [*_PIXEL, *(["palette"] if styled else [])]
     of_layers = [f"{kind}:{layer}" for kind in kinds for layer in layers]
     unknown = [n for n in names if _STYLE.sub(r"\1", n) not in (*known, *of_layers)]

@@ -44,16 +44,6 @@ _X4_FEATURE = Recipe(
 # The loss before it compared textures, which at x8 become a lattice.
 _PLAIN = {"feature:block2_conv2": 1.0, "feature:block3_conv3": 1.0}
 _ADVERSARIAL = {**_PLAIN, "phase_bias": 3000.0, "adversarial": 15_000.0}
-_FEATURE_BEFORE: dict[str, Any] = {
-    "loss": {**_PLAIN, "phase_bias": 5000.0},
-    "epoch_steps": 100,
-    "learning_rate": 2e-4,
-}
-_PHOTO_BEFORE: dict[str, Any] = {
-    "loss": {**_ADVERSARIAL, "chroma": 5000.0},
-    "learning_rate": 2e-4,
-    "ema": 0.995,
-}
 # Restores while it enlarges. Wider and deeper than the clean ones: beside the loss network that
 # costs little.
 _X4_PHOTO_PIXEL = Recipe(
@@ -177,7 +167,9 @@ RECIPES: dict[str, Recipe] = {
             steps=600,
             batch_size=4,
             patch_size=192,
-            **_FEATURE_BEFORE,
+            loss={**_PLAIN, "phase_bias": 5000.0},
+            epoch_steps=100,
+            learning_rate=2e-4,
         ),
         replace(_X8_PIXEL, name="x2-pixel", scale=2, batch_size=8, patch_size=96),
         replace(_X4_FEATURE, name="x2-feature", scale=2, start="x2-pixel", steps=1000),
@@ -191,7 +183,9 @@ RECIPES: dict[str, Recipe] = {
             steps=1000,
             batch_size=4,
             **_X8_PHOTO,
-            **_PHOTO_BEFORE,
+            loss={**_ADVERSARIAL, "chroma": 5000.0},
+            learning_rate=2e-4,
+            ema=0.995,
         ),
         replace(
             _X4_PHOTO_PIXEL, name="x2-photo-pixel", start="x4-photo-pixel", steps=1000, **_X2_PHOTO

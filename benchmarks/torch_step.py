@@ -105,7 +105,8 @@ class Features(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN_BGR).view(1, 3, 1, 1))
 
     def forward(self, rgb: torch.Tensor) -> dict[str, torch.Tensor]:
-        x, found = rgb.flip(1) - self.mean, {}
+        x = rgb.flip(1) - self.mean
+        found: dict[str, torch.Tensor] = {}
         for number, (name, convolution) in enumerate(
             zip(self.names, self.convolutions, strict=True)
         ):

@@ -3,9 +3,9 @@ or, for styles, RUN NAME --photographs DIR --vgg-weights FILE
 
 Writes model.tflite and card.json to keras_perceptual/zoo/weights/NAME, and NAME.keras to
 checkpoints/; with --calibrate also model-int8.tflite, calibrated on photographs, for a generator
-that enlarges and bears it. The card's numbers are measured on the .tflite files as they
-ship. NAME without RUN converts the shipped NAME.keras again, and measures again if there are
---sets; the rest of its card stays.
+that enlarges and bears it, and with --finetune fine-tuned on others before. The card's numbers are
+measured on the .tflite files as they ship. NAME without RUN converts the shipped NAME.keras again,
+and measures again if there are --sets; the rest of its card stays.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ CHECKPOINTS = ROOT / "checkpoints" / "keras_perceptual_checkpoints"
 WEIGHTS = ROOT / "keras_perceptual" / "zoo" / "weights"
 MEASURED = ("numbers", "numbers_matched", "numbers_int8", "difference_int8", "styles")
 QUANTIZED = ("subpixel", "plain")  # generators whose pictures bear 8 bits
+FINETUNED = 150  # photographs, of 450 in three sizes
 
+import keras
 import numpy as np
 
 from keras_perceptual import zoo
@@ -33,6 +35,7 @@ from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.benchmark import Upscale, middles, pairs, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.export.ending import with_levels
+from keras_perceptual.export.finetuning import finetuned
 from keras_perceptual.export.levels import level_tflite
 from keras_perceptual.export.quantization import patches, quantized
 from keras_perceptual.export.tflite import to_tflite
@@ -62,6 +65,12 @@ def main() -> None:
         type=Path,
         metavar="DIR",
         help="photographs that an 8-bit file is calibrated on; without it there is none",
+    )
+    parser.add_argument(
+        "--finetune",
+        type=Path,
+        metavar="DIR",
+        help=f"photographs that an 8-bit file is fine-tuned on, {FINETUNED} of them at the most",
     )
     parser.add_argument(
         "--most",
@@ -143,8 +152,15 @@ def _converted(name: str, about: ModelDescriptor, arguments: argparse.Namespace)
         if about.generator == "plain":
             eight = level_tflite(generator, photographs)
         else:
-            batches = list(patches(photographs))
-            eight = quantized(to_tflite(generator, *given), batches, most=arguments.most)
+            batches, ranges = list(patches(photographs)), None
+            if arguments.finetune:
+                keras.utils.set_random_seed(0)
+                paths = list(images.list_images(arguments.finetune))
+                many = paths[:: -(-len(paths) // FINETUNED)]
+                generator, ranges = finetuned(generator, [images.read(p).pixels for p in many])
+            exact = to_tflite(generator, *given)
+            most = np.inf if arguments.finetune else arguments.most  # that is of other weights
+            eight = quantized(exact, batches, most=most, ranges=ranges)
             eight = with_levels(eight, batches)
         contents[_int8(tflite)] = eight
     for path, content in contents.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 from keras_perceptual.system.quiet import quiet_stderr
 
-__all__ = ["BLOCKS", "patches", "quantized"]
+__all__ = ["BLOCKS", "Ranges", "measured", "patches", "quantized"]
 
 # Convolutions of residual blocks, by the names that the builders in `models` give their layers.
 BLOCKS = r"block\d+_conv\d"
@@ -28,36 +28,59 @@ REDUCTIONS = (1, 2, 4)
 KEPT = tuple(np.arange(10, 21) / 20)
 EXTREMES = 2
 
-_Ranges = dict[str, dict[str, np.ndarray]]
+# What 8 bits are spread over, by the name of a convolution's layer: of what it takes (0) and of
+# what it gives (1).
+Ranges = dict[tuple[str, int], tuple[float, float]]
 
 
-def patches(photographs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def patches(
+    photographs: Iterable[np.ndarray], count: int = COUNT, side: int = PATCH
+) -> Iterator[np.ndarray]:
     """Cuts what ranges are measured on, from smooth to dense.
 
     Args:
         photographs: `[H, W, 3]` uint8; what is too small is mirrored.
+        count: of patches in all; there may be a few more.
+        side: of a patch in pixels.
 
     Yields:
-        Batches `[N, 64, 64, 3]` uint8, 96 patches in all or a few more: as many of each
-        photograph as it is, of its half and of its quarter.
+        Batches `[N, side, side, 3]` uint8, as many of each photograph as it is, of its half and of
+        its quarter.
     """
     rng = np.random.default_rng(0)
     sources = []
     for photograph in photographs:
         for reduction in REDUCTIONS:
             reduced = imresize(photograph.astype(np.float32), 1 / reduction)
-            lacking = [(0, max(0, PATCH - side)) for side in reduced.shape[:2]]
+            lacking = [(0, max(0, side - length)) for length in reduced.shape[:2]]
             sources.append(np.pad(to_uint8(reduced), (*lacking, (0, 0)), "symmetric"))
     for source in sources:
         batch = []
-        for _ in range(-(-COUNT // len(sources))):
-            top, left = (rng.integers(side - PATCH + 1) for side in source.shape[:2])
-            batch.append(source[top : top + PATCH, left : left + PATCH])
+        for _ in range(-(-count // len(sources))):
+            top, left = (rng.integers(length - side + 1) for length in source.shape[:2])
+            batch.append(source[top : top + side, left : left + side])
         yield np.stack(batch)
 
 
+def measured(content: bytes, batches: Iterable[np.ndarray], layers: str = BLOCKS) -> Ranges:
+    """Returns the ranges of activations that `quantized` takes if it is given none.
+
+    Its arguments are those of `quantized`.
+    """
+    found = _convolutions(content, layers)
+    held = activations(content, set().union(*found.values()), batches)
+    return {
+        key: _spread(next(held[name] for name in tensors if name in held))
+        for key, tensors in found.items()
+    }
+
+
 def quantized(
-    content: bytes, batches: Iterable[np.ndarray], layers: str = BLOCKS, most: float = MOST
+    content: bytes,
+    batches: Iterable[np.ndarray],
+    layers: str = BLOCKS,
+    most: float = MOST,
+    ranges: Ranges | None = None,
 ) -> bytes:
     """Makes convolutions static int8: weights in steps by channel, activations by tensor.
 
@@ -67,6 +90,7 @@ def quantized(
         layers: regular expression that finds the convolutions by the names of their layers.
         most: levels that the result may differ by in the mean. The layers that cost most stay in
             float32 until it does not.
+        ranges: of activations, in place of those measured.
 
     Returns:
         The file's bytes. All signatures stay, with the inputs and outputs that they had.
@@ -83,13 +107,18 @@ def quantized(
         )
     _quantizer(content, layers)  # what cannot be done ends before the work
     batches = [batch.astype(np.float32) for batch in batches]
-    ranges = _ranges(content, batches, found.values())
+    ranges = ranges or measured(content, batches, layers)
+    spread = {
+        tensor: {"min": np.array([low]), "max": np.array([high])}
+        for key, (low, high) in ranges.items()
+        for tensor in found[key]
+    }
     few = batches[::4]  # of which each has another reduction than the last
     run = open_tflite(content).upscale
     exact = [np.clip(run(lr), 0, 255) for lr in few]
 
     def tried(names: Sequence[str]) -> tuple[bytes, float]:
-        result = _converted(content, rf"({'|'.join(names)})(?!\d)", ranges)
+        result = _converted(content, rf"({'|'.join(names)})(?!\d)", spread)
         run = open_tflite(result).upscale
         off = [
             np.abs(np.clip(run(lr), 0, 255) - sr).mean() for lr, sr in zip(few, exact, strict=True)
@@ -144,17 +173,6 @@ def _quantizer(content: bytes, layers: str) -> Any:
     return work
 
 
-def _ranges(content: bytes, batches: list[np.ndarray], alike: Collection[set[str]]) -> _Ranges:
-    """Returns what 8 bits are spread over, by the names of the activations."""
-    held = activations(content, set().union(*alike), batches)
-    ranges: _Ranges = {}
-    for tensors in alike:
-        low, high = _spread(next(held[name] for name in tensors if name in held))
-        ends = {"min": np.array([low]), "max": np.array([high])}
-        ranges.update(dict.fromkeys(tensors, ends))
-    return ranges
-
-
 def _spread(activation: Activation) -> tuple[float, float]:
     """Returns the range that rounding to its 256 steps changes values least over, squared."""
     low, high, values = activation
@@ -170,9 +188,9 @@ def _spread(activation: Activation) -> tuple[float, float]:
     return min(ranges, key=error)
 
 
-def _converted(content: bytes, layers: str, ranges: _Ranges) -> bytes:
+def _converted(content: bytes, layers: str, spread: dict[str, dict[str, np.ndarray]]) -> bytes:
     with quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that an interpreter keeps all tensors
         work = _quantizer(content, layers)
-        done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+        done = work.quantize(spread, enable_progress_bar=False, enable_progress_report=False)
     return bytes(done.quantized_model)

@@ -30,19 +30,22 @@ def equalized(generator: keras.Model, batches: Iterable[np.ndarray]) -> keras.Mo
         A generator of the same architecture that gives the same.
 
     Raises:
-        ExportError: if it has no residual blocks.
+        ExportError: if it is another generator.
 
     Source: Nagel et al., "Data-free quantization through weight equalization and bias correction",
     2019, section 4.1, over the whole sum in place of pairs of layers.
     """
     names = [layer.name for layer in generator.layers]
-    if "block0_conv1" not in names:
-        raise ExportError("expected residual blocks to fine-tune for 8 bits, and there are none")
+    if "body_add" not in names:  # others have more than sums between their blocks
+        raise ExportError("expected blocks of subpixel to fine-tune for 8 bits, and there are none")
+    blocks = {
+        part: [name for name in names if re.fullmatch(rf"block\d+_{part}", name)]
+        for part in ("conv0", "conv1", "add")
+    }
+    giving, taking = ["head", *blocks["conv1"]], [*blocks["conv0"], "tail"]
+    held = [*giving, *blocks["add"]]
     result = keras.models.clone_model(generator)
     result.set_weights(generator.get_weights())
-    giving = ["head", *(name for name in names if re.fullmatch(r"block\d+_conv1", name))]
-    taking = [*(name for name in names if re.fullmatch(r"block\d+_conv0", name)), "tail"]
-    held = [*giving, *(name for name in names if re.fullmatch(r"block\d+_add", name))]
     outputs = keras.Model(generator.input, [generator.get_layer(name).output for name in held])
     extremes = np.max([_extremes(outputs, batch) for batch in batches], axis=0)
     shares = extremes / extremes.max(1, keepdims=True)  # of its activation's range

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_perceptual.export.equalization import equalized
-from keras_perceptual.export.quantization import Ranges, measured, patches, quantized
+from keras_perceptual.export.quantization import Ranges, activation_ranges, patches, quantized
 from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
@@ -37,8 +37,7 @@ def finetuned(
     activations are trained, against the result without rounding.
 
     Args:
-        generator: a functional model from `lr` to `sr` with residual blocks, float32; it is not
-            changed.
+        generator: `subpixel` in float32; it is not changed.
         photographs: `[H, W, 3]` uint8 LR images to train on.
         steps: of Adam, on 8 patches of 32x32 pixels each.
 
@@ -46,15 +45,16 @@ def finetuned(
         A generator of the same architecture, and the ranges that `quantized` takes with it.
 
     Raises:
-        ExportError: if it has no residual blocks, or litert-quantizer is not installed.
+        ExportError: if it is another generator, or litert-quantizer is not installed.
 
     Source: Jacob et al., "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", 2018, section 3; the ranges, Esser et al., "Learned step
     size quantization", 2020.
     """
-    generator = equalized(generator, patches(photographs))
+    batches = list(patches(photographs))
+    generator = equalized(generator, batches)
     content = to_tflite(generator, "none")
-    ranges = measured(content, patches(photographs))
+    ranges = activation_ranges(content, batches)
     lr, sr = _examples(content, ranges, photographs)
     student = rounding(generator, ranges)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
@@ -62,8 +62,8 @@ def finetuned(
     student.fit(lr, sr, batch_size=BATCH, epochs=-(-steps * BATCH // len(lr)), verbose=2)
     result = keras.models.clone_model(generator)
     _copy(student, result)
-    learned = {key: student.get_layer(key[0]).range(key[1]) for key in ranges}
-    return result, learned
+    learned = {(name, end): student.get_layer(name).range(end) for name, end in ranges}
+    return result, {key: (float(low), float(high)) for key, (low, high) in learned.items()}
 
 
 class _Rounded(keras.layers.Conv2D):
@@ -82,9 +82,9 @@ class _Rounded(keras.layers.Conv2D):
             self.steps.append(self.add_weight((), start, name=f"step{number}"))
             self.zeros.append(float(np.rint(-low / step)))
 
-    def range(self, end: int) -> tuple[float, float]:
-        """Returns what 8 bits are spread over: what it takes (0), or gives (1)."""
-        step, zero = float(self.steps[end]), self.zeros[end]
+    def range(self, end: int) -> tuple[Any, Any]:
+        """Returns what 8 bits are spread over: of what it takes (0), or gives (1)."""
+        step, zero = self.steps[end], self.zeros[end]
         return -zero * step, (255 - zero) * step
 
     def call(self, inputs):
@@ -94,8 +94,7 @@ class _Rounded(keras.layers.Conv2D):
         return self._activation(self.activation(sums), 1)
 
     def _activation(self, x, end):
-        step, zero = self.steps[end], self.zeros[end]
-        return _stepped(ops.clip(x, -zero * step, (255 - zero) * step), step)
+        return _stepped(ops.clip(x, *self.range(end)), self.steps[end])
 
 
 def _stepped(x, step):
@@ -130,8 +129,8 @@ def _examples(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns patches and what a generator makes of them, clipped."""
     exact = open_tflite(content).upscale
-    drawn = [_drawn(x) for batch in patches(photographs, DRAWN, 2 * SIDE) for x in batch]
-    tried = [*patches(photographs, TRIED * BATCH, SIDE), np.stack(drawn[:DRAWN])]
+    larger = np.concatenate(list(patches(photographs[:DRAWN], DRAWN, 2 * SIDE)))[:DRAWN]
+    tried = [*patches(photographs, TRIED * BATCH, SIDE), np.stack([_drawn(x) for x in larger])]
     many = np.concatenate(tried).astype(np.float32)
     rounded = quantized(content, [many[:BATCH]], most=np.inf, ranges=ranges)
     eight = open_tflite(rounded).upscale

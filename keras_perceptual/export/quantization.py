@@ -15,7 +15,7 @@ from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 from keras_perceptual.system.quiet import quiet_stderr
 
-__all__ = ["BLOCKS", "Ranges", "measured", "patches", "quantized"]
+__all__ = ["BLOCKS", "Ranges", "activation_ranges", "patches", "quantized"]
 
 # Convolutions of residual blocks, by the names that the builders in `models` give their layers.
 BLOCKS = r"block\d+_conv\d"
@@ -62,7 +62,9 @@ def patches(
         yield np.stack(batch)
 
 
-def measured(content: bytes, batches: Iterable[np.ndarray], layers: str = BLOCKS) -> Ranges:
+def activation_ranges(
+    content: bytes, batches: Iterable[np.ndarray], layers: str = BLOCKS
+) -> Ranges:
     """Returns the ranges of activations that `quantized` takes if it is given none.
 
     Its arguments are those of `quantized`.
@@ -107,7 +109,7 @@ def quantized(
         )
     _quantizer(content, layers)  # what cannot be done ends before the work
     batches = [batch.astype(np.float32) for batch in batches]
-    ranges = ranges or measured(content, batches, layers)
+    ranges = ranges or activation_ranges(content, batches, layers)
     spread = {
         tensor: {"min": np.array([low]), "max": np.array([high])}
         for key, (low, high) in ranges.items()

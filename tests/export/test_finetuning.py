@@ -8,10 +8,10 @@ import pytest
 
 from keras_perceptual.errors import ExportError
 from keras_perceptual.export import finetuning
-from keras_perceptual.export.quantization import measured, patches, quantized
+from keras_perceptual.export.quantization import activation_ranges, patches, quantized
 from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.export.verification import open_tflite
-from keras_perceptual.models.upscaling import srcnn, subpixel
+from keras_perceptual.models.upscaling import johnson, srcnn, subpixel
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 
 
@@ -35,7 +35,7 @@ def test_8_bits_come_nearer_to_what_it_gave(photographs):
     result, ranges = finetuning.finetuned(generator, photographs, steps=120)
     for layer, weights in zip(generator.layers, before, strict=True):
         assert all(map(np.array_equal, layer.get_weights(), weights))
-    assert ranges.keys() == measured(exact, patches(photographs)).keys()
+    assert ranges.keys() == activation_ranges(exact, patches(photographs)).keys()
 
     def off(content, ranges):
         eight = quantized(content, patches(photographs), most=np.inf, ranges=ranges)
@@ -49,7 +49,7 @@ def test_it_rounds_as_the_file_does(photographs):
     keras.utils.set_random_seed(2)
     generator = subpixel(2, channels=8, blocks=2)
     content = to_tflite(generator, "none")
-    ranges = measured(content, patches(photographs))
+    ranges = activation_ranges(content, patches(photographs))
     student = finetuning.rounding(generator, ranges)
     eight = open_tflite(quantized(content, patches(photographs), most=np.inf, ranges=ranges))
     exact = open_tflite(content)
@@ -59,6 +59,7 @@ def test_it_rounds_as_the_file_does(photographs):
     assert np.square(made - wanted).mean() < 0.1 * rounded
 
 
-def test_no_blocks(photographs):
+@pytest.mark.parametrize("build", [srcnn, johnson])
+def test_no_blocks(photographs, build):
     with pytest.raises(ExportError, match="there are none"):
-        finetuning.finetuned(srcnn(2, channels=8), photographs)
+        finetuning.finetuned(build(2, channels=8, blocks=1), photographs)

@@ -240,6 +240,8 @@ def _read(run: Path) -> dict:
 
 def _stages(folder: Path, run: dict, name: str) -> list[dict]:
     """Returns steps, seconds and command of the run, after those of the runs it went on from."""
+    if "average" in run:
+        return _averaged(run["average"], name)
     start = run["recipe"]["start"]
     before: list[dict] = []
     if start.endswith(".keras"):
@@ -253,6 +255,18 @@ def _stages(folder: Path, run: dict, name: str) -> list[dict]:
     if steps < run["recipe"]["steps"]:
         command += f" (stopped at step {steps})"
     return [*before, {"steps": steps, "seconds": seconds, "command": command}]
+
+
+def _averaged(runs: dict[str, float], name: str) -> list[dict]:
+    """Returns what the runs of an average have in common, each one's own, and how it was made."""
+    stages: list[dict] = []
+    for run in runs:
+        stages += [
+            each for each in _stages(Path(run), _read(Path(run)), name) if each not in stages
+        ]
+    shares = " ".join(f"RUN{i}={share:g}" for i, share in enumerate(runs.values(), 1))
+    command = f"python tools/average.py AVERAGE {shares} (the last {len(runs)} runs)"
+    return [*stages, {"steps": 0, "seconds": 0.0, "command": command}]
 
 
 def _started(start: str, name: str) -> str:

@@ -111,6 +111,7 @@ def batches(patches: Patches, teacher: keras.Model, seed: int) -> Iterator:
     """Yields (images, features): photographs in the first half, the same distorted in the other."""
     rng = np.random.default_rng(seed)
     for _, hr in patches.batches():
+        hr = hr.astype(np.float32)
         both = np.concatenate([hr, np.stack([distorted(image, rng) for image in hr])])
         yield both, ops.convert_to_numpy(teacher(both)[LAYER])
 

@@ -89,6 +89,7 @@ def build_patches(recipe: Recipe, paths: list[Path], workers: int) -> Patches:
         paths,
         batch_size=recipe.batch_size,
         patch_size=recipe.patch_size,
+        patches=recipe.patches,
         scale=recipe.scale,
         blur=recipe.blur,
         shrink=recipe.shrink,

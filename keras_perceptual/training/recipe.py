@@ -37,6 +37,8 @@ class Recipe:
         epoch_steps: steps between validations, samples and checkpoints.
         batch_size: patches a step.
         patch_size: side of an HR patch in pixels, a multiple of `scale`.
+        patches: how many are cut from a photograph each time it is decoded; what a GPU waits for
+            is decoding.
         blur: standard deviation in HR pixels of the blur before the reduction.
         shrink: smallest factor, up to 1, by which a photograph is reduced at random before a
             patch is cut: it cleans compression artefacts and varies the size of what is seen.
@@ -71,6 +73,7 @@ class Recipe:
     epoch_steps: int = 100
     batch_size: int = 8
     patch_size: int = 160
+    patches: int = 8
     blur: float = 0.0
     shrink: float = 1.0
     clipping: float = 0.0
@@ -98,7 +101,8 @@ class Recipe:
         if self.damage and self.blur:
             raise ValueError("expected a blur or a damage, received both")
         self.damages  # noqa: B018 - says what is out of its range
-        for name in ("scale", "steps", "epoch_steps", "batch_size", "patch_size", "style_size"):
+        counts = ("steps", "epoch_steps", "batch_size", "patch_size", "patches", "style_size")
+        for name in ("scale", *counts):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, received {getattr(self, name)}")
         if self.patch_size % self.scale:

@@ -19,7 +19,7 @@ def test_default_recipe_is_the_shipped_one():
         {"steps": 0}, {"ema": 1.0}, {"shrink": 0.0}, {"decay": "step"}, {"grain": 256.0},
         {"clipping": 0.5}, {"learning_rate": 0.0}, {"patch_size": 33}, {"damage": {"rain": 1.0}},
         {"damage": {"noise": 1.0}, "blur": 1.0}, {"loss": {"stability": 1.0}, "patch_size": 64},
-        {"discriminator": "pixels"}, {"discriminator": "unet", "patch_size": 36},
+        {"discriminator": "pixels"}, {"patches": 0}, {"discriminator": "unet", "patch_size": 36},
     ],
 )  # fmt: skip
 def test_numbers_out_of_range(bad):

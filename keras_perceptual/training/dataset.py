@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
@@ -117,8 +117,8 @@ class Patches:
         self.too_small: set[Path] = set()
         self._order = lru_cache(2)(self._shuffled_paths)
 
-    def batches(self, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields batches for ever, from number `start` on.
+    def batches(self, start: int = 0) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+        """Yields batches for ever, from number `start` on. Closing it ends the workers.
 
         Yields:
             lr: `[N, patch_size / scale, patch_size / scale, 3]` uint8, which is a quarter of the

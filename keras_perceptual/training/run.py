@@ -184,9 +184,12 @@ class _Run:
         recipe, done, styles = self.recipe, self.trainer.step, len(self.sources.styles)
         processes.agree({"the step to go on from": done})
         history = History(self.out / "history.csv", keep=done)
-        batches = with_styles(self.patches.batches(done), styles, recipe.seed, done)
         if done < recipe.steps:
-            with closing(Progress(done, recipe.steps, processes.first())) as progress:
+            with (
+                closing(Progress(done, recipe.steps, processes.first())) as progress,
+                closing(self.patches.batches(done)) as patches,
+            ):
+                batches = with_styles(patches, styles, recipe.seed, done)
                 shown = self._shown(progress, history, board) if processes.first() else []
                 self.trainer.fit(
                     processes.share(batches),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -52,6 +53,11 @@ def test_a_run_leaves_all_it_should(finished):
     assert samples == ["000002.png", "000004.png", "000005.png"]
     model = load_generator(str(run / "model.keras"))
     assert model.count_params() == about["parameters"]
+
+
+def test_no_worker_outlives_a_run(sources, tmp_path):
+    train(tiny(), replace(sources, workers=3), tmp_path / "run")
+    assert not multiprocessing.active_children()
 
 
 def test_the_model_is_the_average_of_the_checkpoint(finished, sources):

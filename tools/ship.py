@@ -35,7 +35,7 @@ from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.benchmark import Upscale, middles, pairs, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.export.ending import with_levels
-from keras_perceptual.export.finetuning import finetuned
+from keras_perceptual.export.finetuning import STEPS, finetuned
 from keras_perceptual.export.levels import level_tflite
 from keras_perceptual.export.quantization import patches, quantized
 from keras_perceptual.export.tflite import to_tflite
@@ -72,6 +72,7 @@ def main() -> None:
         metavar="DIR",
         help=f"photographs that an 8-bit file is fine-tuned on, {FINETUNED} of them at the most",
     )
+    parser.add_argument("--steps", type=int, default=STEPS, help="of the fine-tuning (%(default)s)")
     parser.add_argument(
         "--most",
         type=float,
@@ -157,7 +158,8 @@ def _converted(name: str, about: ModelDescriptor, arguments: argparse.Namespace)
                 keras.utils.set_random_seed(0)
                 paths = list(images.list_images(arguments.finetune))
                 many = paths[:: -(-len(paths) // FINETUNED)]
-                generator, ranges = finetuned(generator, [images.read(p).pixels for p in many])
+                lr = [images.read(path).pixels for path in many]
+                generator, ranges = finetuned(generator, lr, arguments.steps)
             exact = to_tflite(generator, *given)
             most = np.inf if arguments.finetune else arguments.most  # that is of other weights
             eight = quantized(exact, batches, most=most, ranges=ranges)

@@ -15,7 +15,7 @@ from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 
-__all__ = ["finetuned", "rounding"]
+__all__ = ["STEPS", "finetuned", "rounding"]
 
 STEPS, BATCH = 1500, 8
 LEARNING_RATE = 5e-5

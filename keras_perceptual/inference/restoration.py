@@ -10,7 +10,8 @@ from keras_perceptual.pixels.condition import Condition, inspect
 
 __all__ = ["EXPLAINED", "Limits", "condition_of", "limits_of", "restoration"]
 
-EXPLAINED = 92  # up to this quality of a JPEG, blocks that stand out are its own
+# Up to this quality of a JPEG, blocks that stand out are its own; above it, up to so much.
+EXPLAINED, OWN = 92, 0.41
 
 
 class Limits(NamedTuple):
@@ -32,7 +33,7 @@ class Limits(NamedTuple):
 # By scale: the larger it is, the more an artefact shows (docs/restoring.md).
 LIMITS = {
     2: Limits(75, 0.51, 1.2, 0.75),
-    4: Limits(90, 0.41, 1.2, 0.65),
+    4: Limits(93, 0.33, 1.2, 0.65),
     8: Limits(93, 0.35, 1.5, 0.16),
 }
 _LEAST = min(limits.quality for limits in LIMITS.values())  # restored at any scale
@@ -79,7 +80,9 @@ def restoration(condition: Condition, factor: float = 4) -> tuple[float, str]:
     found, limits, quality = [], limits_of(factor), condition.quality
     if quality is not None and quality <= limits.quality:
         found.append(f"JPEG of quality {quality}")
-    elif condition.blocks > limits.blocks and (quality is None or quality > EXPLAINED):
+    elif condition.blocks > limits.blocks and (
+        quality is None or (quality > EXPLAINED and condition.blocks > OWN)
+    ):
         found.append("blocks of JPEG")
     if condition.noise > limits.noise or condition.colour_noise > limits.colour_noise:
         found.append("noise")

@@ -81,9 +81,12 @@ def test_a_larger_scale_restores_a_better_jpeg(clean, quality, scale, restored):
         assert restoration(condition_of(source), scale)[0] == restored
 
 
-def test_blocks_of_a_good_jpeg_are_its_own(clean):
-    with open_source(_stored(clean, "JPEG", quality=91)) as source:
-        assert restoration(condition_of(source)) == (0.0, "")
+@pytest.mark.parametrize(("quality", "scale"), [(80, 2), (94, 4), (94, 8)])
+def test_blocks_of_a_good_jpeg_are_its_own(clean, quality, scale):
+    with open_source(_stored(clean, "JPEG", quality=quality)) as source:
+        found = condition_of(source)
+    assert found.blocks > 0.2
+    assert restoration(found, scale) == (0.0, "")
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WebP"])

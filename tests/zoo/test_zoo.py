@@ -86,13 +86,11 @@ def test_numbers_of_the_card_can_be_had_again(data, name):
 # the repeated input too, whose rare extremes are cut off.
 _CHANGED = {
     "x4-video": (0.04, 0.9, 96),
-    "x4-feature": (0.02, 0.49, 16),
-    "x4-pixel": (0.02, 0.4, 22),
-    "x4-gan": (0.02, 0.56, 25),
-    "x4-photo": (0.02, 0.44, 16),
-    "x8-pixel": (0.02, 0.4, 18),
+    "x4-feature": (0.02, 0.66, 19),
+    "x4-gan": (0.02, 0.53, 24),
+    "x4-photo": (0.02, 0.56, 19),
     "x8-feature": (0.02, 0.45, 16),
-    "x8-photo": (0.02, 0.62, 28),
+    "x8-photo": (0.02, 0.57, 29),
 }
 
 
@@ -107,7 +105,7 @@ def test_8_bits_cost_next_to_nothing(name):
         assert eight["lpips"] < usual["lpips"] + 0.001, folder
         if name != "x4-video":
             assert eight["psnr_y"] == pytest.approx(usual["psnr_y"], abs=0.02), folder
-            assert eight["lpips"] == pytest.approx(usual["lpips"], abs=0.003), folder
+            assert eight["lpips"] == pytest.approx(usual["lpips"], abs=0.004), folder
         assert card["difference_int8"][folder]["mean"] <= mean, folder
         assert card["difference_int8"][folder]["largest"] <= largest, folder
 

@@ -8,7 +8,7 @@ from keras_perceptual import zoo
 from keras_perceptual.files.source import Source
 from keras_perceptual.pixels.condition import Condition, inspect
 
-__all__ = ["EXPLAINED", "Limits", "condition_of", "limits_of", "restoration"]
+__all__ = ["EXPLAINED", "OWN", "Limits", "condition_of", "limits_of", "restoration"]
 
 # Up to this quality of a JPEG, blocks that stand out are its own; above it, up to so much.
 EXPLAINED, OWN = 92, 0.41

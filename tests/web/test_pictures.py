@@ -122,7 +122,7 @@ def _wide_gamut():
 
 
 @pytest.mark.both
-@pytest.mark.parametrize("quality", [96, 40])
+@pytest.mark.parametrize("quality", [96, 94, 40])
 def test_a_jpeg_is_upright_and_keeps_its_profile_and_exif(
     result, expected, small, tmp_path, quality
 ):

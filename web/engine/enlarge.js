@@ -47,12 +47,12 @@ export function plan(picture, asked, models, int8) {
     const steps = asked.scale <= scale ? [step] : [step, step];
     return { steps, title: title(steps, asked.fidelity), reason: '' };
   }
-  const { scales, explained } = models.list;
+  const { scales, explained, own } = models.list;
   const { clean, restoring, limits } = scales.find(({ scale }) => scale === asked.scale);
   const least = Math.min(...scales.map((each) => each.limits.quality));
   const found =
     asked.restore === 'auto'
-      ? restoration(picture, limits, { least, explained })
+      ? restoration(picture, limits, { least, explained, own })
       : { restore: asked.restore, reason: '' };
   const { restore, reason } = found;
   const mixed = restore > 0 && restore < 1;

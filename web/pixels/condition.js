@@ -53,15 +53,19 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * @param {Limits} limits
  * @param {object} all Of all scales.
  * @param {number} all.least The lowest quality among their limits.
- * @param {number} all.explained Up to this quality of a JPEG, blocks that stand out are its own.
+ * @param {number} all.explained Up to this quality of a JPEG, blocks that stand out are its own;
+ * @param {number} all.own above it, up to so much.
  * @returns {{restore: number, reason: string}} The share of the restoring model, 0 or 1, and what
  *   was found that it is for.
  */
-export function restoration(picture, limits, { least, explained }) {
+export function restoration(picture, limits, { least, explained, own }) {
   const { blocks, noise, colourNoise, quality } = conditionOf(picture, least);
   const found = [];
   if (quality !== null && quality <= limits.quality) found.push(`JPEG of quality ${quality}`);
-  else if (blocks > limits.blocks && (quality === null || quality > explained)) {
+  else if (
+    blocks > limits.blocks &&
+    (quality === null || (quality > explained && blocks > own))
+  ) {
     found.push('blocks of JPEG');
   }
   if (noise > limits.noise || colourNoise > limits.colour_noise) found.push('noise');

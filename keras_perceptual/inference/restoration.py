@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from keras_perceptual import zoo
@@ -78,11 +79,10 @@ def restoration(condition: Condition, factor: float = 4) -> tuple[float, str]:
         (share of the restoring model, 0 or 1; what was found that it is for).
     """
     found, limits, quality = [], limits_of(factor), condition.quality
+    own = 0.0 if quality is None else OWN if quality > EXPLAINED else math.inf
     if quality is not None and quality <= limits.quality:
         found.append(f"JPEG of quality {quality}")
-    elif condition.blocks > limits.blocks and (
-        quality is None or (quality > EXPLAINED and condition.blocks > OWN)
-    ):
+    elif condition.blocks > max(limits.blocks, own):
         found.append("blocks of JPEG")
     if condition.noise > limits.noise or condition.colour_noise > limits.colour_noise:
         found.append("noise")

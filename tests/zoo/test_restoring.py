@@ -36,11 +36,8 @@ def test_damaged_photographs(data, damage, folder):
     numbers = evaluation.mean(rows["it"])
     assert numbers["psnr_y"] >= bicubic
     assert numbers["lpips"] <= most
-    (row,) = (line for line in _evaluation() if line.startswith(f"| {title} |"))
+    lines = (ROOT / "docs/evaluation.md").read_text("utf-8").splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| {title} |"))
     psnr, lpips = (float(x) for x in row.rstrip("| ").rpartition("| ")[2].split(" / "))
     assert numbers["psnr_y"] == pytest.approx(psnr, abs=0.0051)
     assert numbers["lpips"] == pytest.approx(lpips, abs=2e-4)
-
-
-def _evaluation():
-    return (ROOT / "docs/evaluation.md").read_text("utf-8").splitlines()

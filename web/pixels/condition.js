@@ -61,13 +61,9 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
 export function restoration(picture, limits, { least, explained, own }) {
   const { blocks, noise, colourNoise, quality } = conditionOf(picture, least);
   const found = [];
+  const ofItself = quality === null ? 0 : quality > explained ? own : Infinity;
   if (quality !== null && quality <= limits.quality) found.push(`JPEG of quality ${quality}`);
-  else if (
-    blocks > limits.blocks &&
-    (quality === null || (quality > explained && blocks > own))
-  ) {
-    found.push('blocks of JPEG');
-  }
+  else if (blocks > Math.max(limits.blocks, ofItself)) found.push('blocks of JPEG');
   if (noise > limits.noise || colourNoise > limits.colour_noise) found.push('noise');
   return { restore: Number(found.length > 0), reason: found.join(' and ') };
 }

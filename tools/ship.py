@@ -25,17 +25,17 @@ CHECKPOINTS = ROOT / "checkpoints" / "keras_perceptual_checkpoints"
 WEIGHTS = ROOT / "keras_perceptual" / "zoo" / "weights"
 MEASURED = ("numbers", "numbers_matched", "numbers_int8", "difference_int8", "styles")
 QUANTIZED = ("subpixel", "plain")  # generators whose pictures bear 8 bits
-FINETUNED = 150  # photographs, of 450 in three sizes
 
 import keras
 import numpy as np
 
 from keras_perceptual import zoo
+from keras_perceptual.errors import PerceptualError
 from keras_perceptual.evaluation import judge
 from keras_perceptual.evaluation.benchmark import Upscale, middles, pairs, sha256, style_losses
 from keras_perceptual.evaluation.lpips import LPIPS
 from keras_perceptual.export.ending import with_levels
-from keras_perceptual.export.finetuning import STEPS, finetuned
+from keras_perceptual.export.finetuning import PHOTOGRAPHS, STEPS, finetuned, read_photographs
 from keras_perceptual.export.levels import level_tflite
 from keras_perceptual.export.quantization import patches, quantized
 from keras_perceptual.export.tflite import to_tflite
@@ -70,7 +70,7 @@ def main() -> None:
         "--finetune",
         type=Path,
         metavar="DIR",
-        help=f"photographs that an 8-bit file is fine-tuned on, {FINETUNED} of them at the most",
+        help=f"photographs that an 8-bit file is fine-tuned on, {PHOTOGRAPHS} of them at the most",
     )
     parser.add_argument("--steps", type=int, default=STEPS, help="of the fine-tuning (%(default)s)")
     parser.add_argument(
@@ -91,7 +91,10 @@ def main() -> None:
     *run, name = arguments.what
     if len(run) > 1:
         parser.error(f"expected RUN NAME or NAME, received {' '.join(arguments.what)}")
-    card = _shipped(Path(*run), name, arguments) if run else _again(name, arguments)
+    try:
+        card = _shipped(Path(*run), name, arguments) if run else _again(name, arguments)
+    except PerceptualError as error:
+        sys.exit(f"{parser.prog}: {error}")
     with atomic_path(WEIGHTS / name / "card.json") as beside:
         beside.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
     print(json.dumps({key: card[key] for key in MEASURED if key in card}, indent=2))
@@ -147,7 +150,6 @@ def _converted(name: str, about: ModelDescriptor, arguments: argparse.Namespace)
     given = ("none", GRAIN) if about.styles else ("affine", 0.0)
     # Neither strokes nor photographs show float16: a quarter of a level at the most.
     contents = {tflite: to_tflite(generator, *given, "float16")}
-    _int8(tflite).unlink(missing_ok=True)
     if arguments.calibrate and about.generator in QUANTIZED:
         photographs = [images.read(path).pixels for path in images.list_images(arguments.calibrate)]
         if about.generator == "plain":
@@ -156,15 +158,14 @@ def _converted(name: str, about: ModelDescriptor, arguments: argparse.Namespace)
             batches, ranges = list(patches(photographs)), None
             if arguments.finetune:
                 keras.utils.set_random_seed(0)
-                paths = list(images.list_images(arguments.finetune))
-                many = paths[:: -(-len(paths) // FINETUNED)]
-                lr = [images.read(path).pixels for path in many]
-                generator, ranges = finetuned(generator, lr, arguments.steps)
+                many = read_photographs(arguments.finetune)
+                generator, ranges = finetuned(generator, many, arguments.steps)
             exact = to_tflite(generator, *given)
             most = np.inf if arguments.finetune else arguments.most  # that is of other weights
             eight = quantized(exact, batches, most=most, ranges=ranges)
             eight = with_levels(eight, batches)
         contents[_int8(tflite)] = eight
+    _int8(tflite).unlink(missing_ok=True)
     for path, content in contents.items():
         with atomic_path(path) as beside:
             beside.write_bytes(content)
@@ -195,6 +196,8 @@ def _scores(arguments: argparse.Namespace, model: Path, about: ModelDescriptor) 
         scores["difference_int8"] = {
             each.name: _difference(plain, eight, each, about.scale) for each in arguments.sets
         }
+        if arguments.finetune:
+            scores["finetuning_int8"] = {"steps": arguments.steps}
     for key, upscale in upscales.items():
         scores[key] = {
             each.name: judge(upscale, each, about.scale, lpips) for each in arguments.sets

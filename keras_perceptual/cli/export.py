@@ -15,6 +15,8 @@ from keras_perceptual.files import images
 from keras_perceptual.system.quiet import quiet_stderr
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from keras_perceptual.export.exporter import Exported, Exporter
 
 __all__ = ["main"]
@@ -36,6 +38,8 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
         arguments.fixed_size or arguments.quantize != "none"
     ):
         parser.error("--fixed-size and --quantize are for --format tflite")
+    if arguments.finetune and arguments.quantize != "int8":
+        parser.error("--finetune is for --quantize int8")
     if arguments.pixel_limit < 1:
         parser.error(f"expected a --pixel-limit of at least 1, received {arguments.pixel_limit}")
     logging.getLogger("absl").setLevel(logging.ERROR)
@@ -72,11 +76,16 @@ def _failed(parser: argparse.ArgumentParser, reason: str) -> int:
 def _exported(exporter: Exporter, arguments: argparse.Namespace) -> list[Exported]:
     if arguments.format == "onnx":
         return [exporter.onnx()]
+    finetune: list[np.ndarray] = []
+    if arguments.finetune:
+        from keras_perceptual.export.finetuning import read_photographs
+
+        finetune = read_photographs(arguments.finetune)
     rows = []
     if arguments.format in ("saved_model", "all"):
         rows.append(exporter.saved_model(arguments.pixel_limit))
     if arguments.format in ("tflite", "all"):
-        rows.append(exporter.tflite(arguments.quantize, arguments.fixed_size))
+        rows.append(exporter.tflite(arguments.quantize, arguments.fixed_size, finetune))
     return rows
 
 
@@ -121,6 +130,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         default=samples,
         required=samples is None,
         help="LR images to calibrate 8 bits on and to compare with",
+    )
+    parser.add_argument(
+        "--finetune",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs to fine-tune weights on for --quantize int8; it takes some minutes",
     )
     add_histogram_match(parser, "affine")
     parser.add_argument("--fixed-size", type=_size, metavar="HxW", help="static LR shape (.tflite)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from keras_perceptual import zoo
 from keras_perceptual.errors import ExportError
 from keras_perceptual.export import onnx as onnx_file
 from keras_perceptual.export import verification
+from keras_perceptual.export.finetuning import STEPS, finetuned
 from keras_perceptual.export.saved_model import next_version, write_errors, write_serving
 from keras_perceptual.export.tflite import fitted, to_tflite
 from keras_perceptual.models.loading import load_generator
@@ -98,20 +100,36 @@ class Exporter:
         size = sum(file.stat().st_size for file in version.path.rglob("*") if file.is_file())
         return Exported(version.path, size, agreement)
 
-    def tflite(self, quantize: str = "none", fixed_size: tuple[int, int] | None = None) -> Exported:
+    def tflite(
+        self,
+        quantize: str = "none",
+        fixed_size: tuple[int, int] | None = None,
+        finetune: Sequence[np.ndarray] = (),
+        steps: int = STEPS,
+    ) -> Exported:
         """Writes `out/<model>.tflite`, its name extended by the quantisation and the fixed size.
+
+        Args:
+            quantize: as `to_tflite` takes it.
+            fixed_size: the same.
+            finetune: `[H, W, 3]` uint8 LR images to fine-tune `int8` on; without any it is not.
+            steps: of that.
 
         Raises:
             ExportError: if it cannot be converted or written, or differs from the Keras model by
                 more than a level, or 16 as `int8`.
         """
+        generator, ranges = self.generator, None
+        if finetune:
+            generator, ranges = finetuned(generator, finetune, steps)
         content = to_tflite(
-            self.generator,
+            generator,
             self.histogram_match,
             self.grain,
             quantize,
             self.photographs,
             fixed_size,
+            ranges,
         )
         artefact = verification.open_tflite(content)
         photographs = fitted(self.photographs, fixed_size)

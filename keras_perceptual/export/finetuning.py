@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_perceptual.errors import ExportError
 from keras_perceptual.export.equalization import equalized
 from keras_perceptual.export.quantization import Ranges, activation_ranges, patches, quantized
 from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.export.verification import open_tflite
+from keras_perceptual.files import images
 from keras_perceptual.pixels.resampling import imresize, to_uint8
+from keras_perceptual.training.callbacks import Progress
 
-__all__ = ["STEPS", "finetuned", "rounding"]
+__all__ = ["PHOTOGRAPHS", "STEPS", "finetuned", "read_photographs", "rounding"]
 
 STEPS, BATCH = 1500, 8
+PHOTOGRAPHS = 150  # at the most, each in three sizes
 LEARNING_RATE = 5e-5
 # Batches of patches that are tried, and half of those that are kept: the ones that 8 bits change
 # most. In most patches all is well, and it is the few that show. Some are black and white, as text.
@@ -59,11 +65,27 @@ def finetuned(
     student = rounding(generator, ranges)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     student.compile(keras.optimizers.Adam(schedule, beta_2=0.99), loss=_difference)
-    student.fit(lr, sr, batch_size=BATCH, epochs=-(-steps * BATCH // len(lr)), verbose=2)
+    epoch = -(-len(lr) // BATCH)
+    epochs = -(-steps // epoch)
+    with closing(Progress(0, epochs * epoch)) as progress:
+        student.fit(lr, sr, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[progress])
     result = keras.models.clone_model(generator)
     _copy(student, result)
     learned = {(name, end): student.get_layer(name).range(end) for name, end in ranges}
     return result, {key: (float(low), float(high)) for key, (low, high) in learned.items()}
+
+
+def read_photographs(folder: Path) -> list[np.ndarray]:
+    """Reads what `finetuned` takes, up to `PHOTOGRAPHS` images from all over a folder.
+
+    Raises:
+        ExportError: if there are none.
+        ImageError: if the folder or an image cannot be read.
+    """
+    paths = images.list_images(folder)
+    if not paths:
+        raise ExportError(f"{folder}: expected photographs to fine-tune on, found none")
+    return [images.read(path).pixels for path in paths[:: -(-len(paths) // PHOTOGRAPHS)]]
 
 
 class _Rounded(keras.layers.Conv2D):

@@ -15,7 +15,7 @@ from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 from keras_perceptual.system.quiet import quiet_stderr
 
-__all__ = ["BLOCKS", "Ranges", "activation_ranges", "patches", "quantized"]
+__all__ = ["BLOCKS", "MOST", "Ranges", "activation_ranges", "patches", "quantized"]
 
 # Convolutions of residual blocks, by the names that the builders in `models` give their layers.
 BLOCKS = r"block\d+_conv\d"

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_perceptual.errors import ExportError, first_line
 from keras_perceptual.export import signatures
 from keras_perceptual.export.lowering import lowered
-from keras_perceptual.export.quantization import patches, quantized
+from keras_perceptual.export.quantization import MOST, Ranges, patches, quantized
 from keras_perceptual.export.saved_model import save, write_errors
 
 __all__ = ["QUANTIZATIONS", "fitted", "to_tflite"]
@@ -27,6 +27,7 @@ def to_tflite(
     quantize: str = "none",
     photographs: Iterable[np.ndarray] = (),
     fixed_size: tuple[int, int] | None = None,
+    ranges: Ranges | None = None,
 ) -> bytes:
     """Converts a generator to a .tflite file of builtin operators.
 
@@ -39,6 +40,8 @@ def to_tflite(
         photographs: `[H, W, 3]` uint8, that `int8` and `int8-full` are calibrated on.
         fixed_size: LR (height, width) for delegates that want static shapes, of a batch of one;
             by default batch, height and width are dynamic.
+        ranges: of activations, that `finetuned` gives beside a generator for `int8`; by default
+            they are measured.
 
     Returns:
         The file's bytes. Its signatures share their weights: `serving_default` from `lr` uint8 to
@@ -75,7 +78,9 @@ def to_tflite(
     if quantize != "int8":
         return content
     whole = (lr[None] for lr in fitted(photographs, fixed_size))
-    return quantized(content, whole if fixed_size else patches(photographs))
+    batches = whole if fixed_size else patches(photographs)
+    # Weights that were trained for 8 bits give something else without.
+    return quantized(content, batches, most=np.inf if ranges else MOST, ranges=ranges)
 
 
 def _calibration(

@@ -23,6 +23,7 @@ from keras_perceptual.losses.terms import (
     texture_reconstruction,
     total_variation,
 )
+from keras_perceptual.losses.vgg import LINEAR
 
 __all__ = ["PerceptualLoss", "check_names", "layer_of"]
 
@@ -142,8 +143,12 @@ def check_names(names: Collection[str], layers: Sequence[str], styled: bool) -> 
     of_layers = [f"{kind}:{layer}" for kind in kinds for layer in layers]
     unknown = [n for n in names if _STYLE.sub(r"\1", n) not in (*known, *of_layers)]
     if unknown or not names:
-        if layers:
-            known += [f"{kind}:LAYER" for kind in kinds] + [f"with LAYER among {', '.join(layers)}"]
+        known += [f"{kind}:LAYER" for kind in kinds if layers]
+        if layers and any(name.partition(":")[0] in kinds for name in unknown):
+            plain = [layer for layer in layers if not layer.endswith(LINEAR)]
+            known += [f"with LAYER among {', '.join(plain)}"]
+            if len(plain) < len(layers):
+                known += [f"or one of them with {LINEAR} after it"]
         raise ValueError(
             f"expected losses among {', '.join(known)}; received {', '.join(unknown) or 'none'}"
         )

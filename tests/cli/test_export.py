@@ -29,6 +29,9 @@ def test_the_script_prints_a_row_for_each_artefact(run_script, tiny, tmp_path):
         (["--format", "saved_model", "--quantize", "int8"], 2, "for --format tflite"),
         (["--format", "onnx", "--quantize", "int8"], 2, "for --format tflite"),
         (["--pixel-limit", "0"], 2, "at least 1"),
+        (["--finetune", "tests"], 2, "--quantize int8"),
+        (["--quantize", "int8", "--finetune", str(ROOT / "docs" / "api")], 1, "docs/api"),
+        (["--quantize", "int8", "--finetune", str(ROOT / "tests" / "cli")], 1, "to fine-tune on"),
     ],
 )
 def test_refuses(tmp_path, capsys, flags, status, message):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_perceptual.errors import ExportError
 from keras_perceptual.export import finetuning
+from keras_perceptual.export.exporter import Exporter
 from keras_perceptual.export.quantization import activation_ranges, patches, quantized
 from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.export.verification import open_tflite
@@ -63,3 +65,22 @@ def test_it_rounds_as_the_file_does(photographs):
 def test_no_blocks(photographs, build):
     with pytest.raises(ExportError, match="there are none"):
         finetuning.finetuned(build(2, channels=8, blocks=1), photographs)
+
+
+def test_an_exported_file_is_fine_tuned(tiny, photographs, tmp_path):
+    exporter = Exporter(str(tiny), tmp_path, photographs)
+    path, _, agreement = exporter.tflite("int8", finetune=photographs, steps=20)
+    assert path.name == "tiny-int8.tflite"
+    assert agreement.largest <= 16
+    plain = path.read_bytes()
+    exporter.tflite("int8")
+    assert path.read_bytes() != plain
+
+
+def test_photographs_come_from_all_over_a_folder(photographs, tmp_path, monkeypatch):
+    with pytest.raises(ExportError, match="expected photographs to fine-tune on, found none"):
+        finetuning.read_photographs(tmp_path)
+    for number in range(5):
+        Image.new("RGB", (4, 4), (number,) * 3).save(tmp_path / f"{number}.png")
+    monkeypatch.setattr(finetuning, "PHOTOGRAPHS", 3)
+    assert [lr[0, 0, 0] for lr in finetuning.read_photographs(tmp_path)] == [0, 2, 4]

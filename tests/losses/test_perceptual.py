@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_perceptual import losses
-from keras_perceptual.losses.perceptual import layer_of
+from keras_perceptual.losses.perceptual import check_names, layer_of
 
 
 def test_perceptual_loss_takes_each_image_to_its_painting(rng):
@@ -97,3 +97,11 @@ def test_windows_of_a_texture_are_of_16_pixels_in_every_layer(rng):
 def test_unknown_losses(loss_network, weights):
     with pytest.raises(ValueError, match="expected losses among"):
         losses.PerceptualLoss(weights, 4, loss_network)
+
+
+def test_layers_are_listed_where_one_is_misspelt():
+    layers = ("block1_conv1", "block1_conv1_linear")
+    with pytest.raises(ValueError, match=r"texture:LAYER; received pixl_absolute$"):
+        check_names(["pixl_absolute"], layers, False)
+    with pytest.raises(ValueError, match="LAYER among block1_conv1, or one of them with _linear"):
+        check_names(["feature:block1"], layers, False)

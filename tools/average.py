@@ -1,8 +1,9 @@
-"""Averages the models of runs that began from one: python tools/average.py OUT RUN=WEIGHT...
+"""Averages models that began from one: python tools/average.py OUT RUN=WEIGHT...
 
-Writes OUT/model.keras, and beside it the first run's recipe and history with what was averaged, so
-that tools/ship.py takes OUT as a run. The mean of such models is often better than each. Weights
-are shares; one below 0 leads away from that model, as from one trained on pixels alone.
+RUN is a run's folder or the name of a shipped model. Writes OUT/model.keras, and beside it the
+first folder's recipe and history with what was averaged, so that tools/ship.py takes OUT as a run.
+The mean of such models is often better than each. Weights are shares; one below 0 leads away from
+that model, as from one trained on pixels alone.
 
 Source: Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves
 accuracy without increasing inference time", 2022.
@@ -16,15 +17,18 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from keras_perceptual.models.loading import load_file, save_generator
+from keras_perceptual import zoo
+from keras_perceptual.models.loading import load_generator, save_generator
 
 
-def _weighted(text: str) -> tuple[Path, float]:
+def _weighted(text: str) -> tuple[str, float]:
     run, _, weight = text.rpartition("=")
-    return Path(run), float(weight)
+    return run if run in zoo.names() else str(Path(run).resolve()), float(weight)
 
 
 def main() -> None:
@@ -33,20 +37,25 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=_weighted, metavar="RUN=WEIGHT")
     arguments = parser.parse_args()
 
-    total = sum(weight for _, weight in arguments.runs)
-    generators = [load_file(run / "model.keras") for run, _ in arguments.runs]
+    shares = dict(arguments.runs)
+    folders = [Path(run) for run in shares if run not in zoo.names()]
+    if not folders:
+        parser.error("expected a run's folder, found names of shipped models only")
+    generators = [
+        load_generator(run if run in zoo.names() else str(Path(run) / "model.keras"))
+        for run in shares
+    ]
     averaged = [
-        sum(share * each for (_, share), each in zip(arguments.runs, same, strict=True)) / total
+        np.average(same, axis=0, weights=list(shares.values()))
         for same in zip(*(each.get_weights() for each in generators), strict=True)
     ]
     generators[0].set_weights(averaged)
-    first, _ = arguments.runs[0]
-    recipe = json.loads((first / "recipe.json").read_text("utf-8"))
-    recipe["average"] = {str(run.resolve()): weight for run, weight in arguments.runs}
+    recipe = json.loads((folders[0] / "recipe.json").read_text("utf-8"))
+    recipe["average"] = shares
     arguments.out.mkdir(parents=True)
     save_generator(generators[0], arguments.out / "model.keras")
     (arguments.out / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n", "utf-8")
-    shutil.copyfile(first / "history.csv", arguments.out / "history.csv")
+    shutil.copyfile(folders[0] / "history.csv", arguments.out / "history.csv")
 
 
 if __name__ == "__main__":

@@ -263,14 +263,22 @@ def _stages(folder: Path, run: dict, name: str) -> list[dict]:
 
 
 def _averaged(runs: dict[str, float], name: str) -> list[dict]:
-    """Returns what the runs of an average have in common, each one's own, and how it was made."""
-    stages: list[dict] = []
-    for run in runs:
+    """Returns what the runs of an average have in common, each one's own, and how it was made.
+
+    A shipped model in it has a card of its own, but for the one that is now replaced.
+    """
+    stages: list[dict] = [zoo.card(name)] if name in runs else []
+    words, folders = [], 0
+    for run, share in runs.items():
+        if run in zoo.names():
+            words.append(f"{_started(run, name).partition('/')[0]}={share:g}")
+            continue
+        folders += 1
+        words.append(f"RUN{folders}={share:g}")
         stages += [
             each for each in _stages(Path(run), _read(Path(run)), name) if each not in stages
         ]
-    shares = " ".join(f"RUN{i}={share:g}" for i, share in enumerate(runs.values(), 1))
-    command = f"python tools/average.py AVERAGE {shares} (the last {len(runs)} runs)"
+    command = f"python tools/average.py AVERAGE {' '.join(words)} (the last {folders} runs)"
     return [*stages, {"steps": 0, "seconds": 0.0, "command": command}]
 
 

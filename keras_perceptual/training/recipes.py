@@ -41,9 +41,6 @@ _X4_FEATURE = Recipe(
     learning_rate=3e-4,
     ema=0.99,
 )
-# The loss before it compared textures, which at x8 become a lattice.
-_PLAIN = {"feature:block2_conv2": 1.0, "feature:block3_conv3": 1.0}
-_ADVERSARIAL = {**_PLAIN, "phase_bias": 3000.0, "adversarial": 15_000.0}
 # Restores while it enlarges. Wider and deeper than the clean ones: beside the loss network that
 # costs little.
 _X4_PHOTO_PIXEL = Recipe(
@@ -150,7 +147,12 @@ RECIPES: dict[str, Recipe] = {
         replace(
             _X4_FEATURE,
             name="x4-gan",
-            loss=_ADVERSARIAL,
+            loss={
+                "feature:block2_conv2": 1.0,
+                "feature:block3_conv3": 1.0,
+                "phase_bias": 3000.0,
+                "adversarial": 15_000.0,
+            },
             learning_rate=2e-4,
             start="x4-feature",
             steps=1500,
@@ -164,12 +166,10 @@ RECIPES: dict[str, Recipe] = {
             name="x8-feature",
             scale=8,
             start="x8-pixel",
-            steps=600,
+            steps=1200,
+            epoch_steps=200,
             batch_size=4,
             patch_size=192,
-            loss={**_PLAIN, "phase_bias": 5000.0},
-            epoch_steps=100,
-            learning_rate=2e-4,
         ),
         replace(_X8_PIXEL, name="x2-pixel", scale=2, batch_size=8, patch_size=96),
         replace(_X4_FEATURE, name="x2-feature", scale=2, start="x2-pixel", steps=1000),
@@ -180,12 +180,10 @@ RECIPES: dict[str, Recipe] = {
             _X4_PHOTO,
             name="x8-photo",
             start="x8-photo-pixel",
-            steps=1000,
+            steps=1200,
+            epoch_steps=200,
             batch_size=4,
             **_X8_PHOTO,
-            loss={**_ADVERSARIAL, "chroma": 5000.0},
-            learning_rate=2e-4,
-            ema=0.995,
         ),
         replace(
             _X4_PHOTO_PIXEL, name="x2-photo-pixel", start="x4-photo-pixel", steps=1000, **_X2_PHOTO

@@ -144,7 +144,7 @@ def check_names(names: Collection[str], layers: Sequence[str], styled: bool) -> 
     unknown = [n for n in names if _STYLE.sub(r"\1", n) not in (*known, *of_layers)]
     if unknown or not names:
         known += [f"{kind}:LAYER" for kind in kinds if layers]
-        if layers and any(name.partition(":")[0] in kinds for name in unknown):
+        if layers and any(":" in name for name in unknown):
             plain = [layer for layer in layers if not layer.endswith(LINEAR)]
             known += [f"with LAYER among {', '.join(plain)}"]
             if len(plain) < len(layers):

@@ -147,12 +147,13 @@ RUNTIMES: dict[str, tuple[Callable[..., Run], tuple[str, ...]]] = {
 # --- here: tables ---
 
 
-def measure(folder: Path, threads: int, rounds: int) -> dict[str, Timed]:
-    """Times every runtime that can be opened, and says which cannot."""
+def measure(folder: Path, threads: int, rounds: int, files: list[Path]) -> dict[str, Timed]:
+    """Times every runtime that can be opened, LiteRT with other files too; says which cannot."""
     lr = np.load(folder / "lr.npy")
+    others = {path.name: (open_litert, (str(path.resolve().with_suffix("")),)) for path in files}
     contenders = {
         name: Contender(open_runtime, (folder, threads, *arguments), lr)
-        for name, (open_runtime, arguments) in RUNTIMES.items()
+        for name, (open_runtime, arguments) in {**RUNTIMES, **others}.items()
     }
     return take_turns(contenders, rounds)
 
@@ -195,15 +196,26 @@ def main(argv: list[str] | None = None) -> int:
     choices = ["subpixel", "johnson"]
     parser.add_argument("--size", type=_size, default="128x128", metavar="HxW", help="LR pixels")
     parser.add_argument("--generators", nargs="+", default=choices, choices=choices)
+    parser.add_argument(
+        "--tflite",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="other .tflite files of subpixel, in LiteRT",
+    )
     add_flags(parser, rounds=20)
     arguments = parser.parse_args(argv)
     for library in ("OMP", "OPENBLAS", "MKL"):  # for NumPy's matrix product, in its own process
         os.environ[f"{library}_NUM_THREADS"] = str(arguments.threads)
+    # Its threads would keep the processors busy for a while after each product.
+    os.environ["OPENBLAS_THREAD_TIMEOUT"] = "4"
     for generator in arguments.generators:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 about, count = alone(prepare, generator, Path(folder), arguments.size)
-                measured = measure(Path(folder), arguments.threads, arguments.rounds)
+                files = arguments.tflite if generator == "subpixel" else []
+                measured = measure(Path(folder), arguments.threads, arguments.rounds, files)
             except (KilledError, OSError) as error:
                 print(f"runtimes.py: {error}", file=sys.stderr)
                 return 1

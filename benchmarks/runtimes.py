@@ -150,7 +150,7 @@ RUNTIMES: dict[str, tuple[Callable[..., Run], tuple[str, ...]]] = {
 def measure(folder: Path, threads: int, rounds: int, files: list[Path]) -> dict[str, Timed]:
     """Times every runtime that can be opened, LiteRT with other files too; says which cannot."""
     lr = np.load(folder / "lr.npy")
-    others = {path.name: (open_litert, (str(path.resolve().with_suffix("")),)) for path in files}
+    others = {str(path): (open_litert, (str(path.resolve().with_suffix("")),)) for path in files}
     contenders = {
         name: Contender(open_runtime, (folder, threads, *arguments), lr)
         for name, (open_runtime, arguments) in {**RUNTIMES, **others}.items()

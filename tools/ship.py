@@ -26,7 +26,6 @@ WEIGHTS = ROOT / "keras_perceptual" / "zoo" / "weights"
 MEASURED = ("numbers", "numbers_matched", "numbers_int8", "difference_int8", "styles")
 QUANTIZED = ("subpixel", "plain")  # generators whose pictures bear 8 bits
 
-import keras
 import numpy as np
 
 from keras_perceptual import zoo
@@ -157,12 +156,10 @@ def _converted(name: str, about: ModelDescriptor, arguments: argparse.Namespace)
         else:
             batches, ranges = list(patches(photographs)), None
             if arguments.finetune:
-                keras.utils.set_random_seed(0)
                 many = read_photographs(arguments.finetune)
                 generator, ranges = finetuned(generator, many, arguments.steps)
             exact = to_tflite(generator, *given)
-            most = np.inf if arguments.finetune else arguments.most  # that is of other weights
-            eight = quantized(exact, batches, most=most, ranges=ranges)
+            eight = quantized(exact, batches, most=arguments.most, ranges=ranges)
             eight = with_levels(eight, batches)
         contents[_int8(tflite)] = eight
     _int8(tflite).unlink(missing_ok=True)
@@ -196,7 +193,7 @@ def _scores(arguments: argparse.Namespace, model: Path, about: ModelDescriptor) 
         scores["difference_int8"] = {
             each.name: _difference(plain, eight, each, about.scale) for each in arguments.sets
         }
-        if arguments.finetune:
+        if arguments.finetune and about.generator != "plain":
             scores["finetuning_int8"] = {"steps": arguments.steps}
     for key, upscale in upscales.items():
         scores[key] = {
@@ -268,17 +265,14 @@ def _averaged(runs: dict[str, float], name: str) -> list[dict]:
     A shipped model in it has a card of its own, but for the one that is now replaced.
     """
     stages: list[dict] = [zoo.card(name)] if name in runs else []
-    words, folders = [], 0
-    for run, share in runs.items():
-        if run in zoo.names():
-            words.append(f"{_started(run, name).partition('/')[0]}={share:g}")
-            continue
-        folders += 1
-        words.append(f"RUN{folders}={share:g}")
+    folders = [run for run in runs if run not in zoo.names()]
+    for run in folders:
         stages += [
             each for each in _stages(Path(run), _read(Path(run)), name) if each not in stages
         ]
-    command = f"python tools/average.py AVERAGE {' '.join(words)} (the last {folders} runs)"
+    called = {name: "PREVIOUS", **{run: f"RUN{i}" for i, run in enumerate(folders, 1)}}
+    shares = " ".join(f"{called.get(run, run)}={share:g}" for run, share in runs.items())
+    command = f"python tools/average.py AVERAGE {shares} (the last {len(folders)} runs)"
     return [*stages, {"steps": 0, "seconds": 0.0, "command": command}]
 
 

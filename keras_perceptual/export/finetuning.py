@@ -57,6 +57,7 @@ def finetuned(
     integer-arithmetic-only inference", 2018, section 3; the ranges, Esser et al., "Learned step
     size quantization", 2020.
     """
+    keras.utils.set_random_seed(0)  # of the order of patches
     batches = list(patches(photographs))
     generator = equalized(generator, batches)
     content = to_tflite(generator, "none")
@@ -154,7 +155,7 @@ def _examples(
     larger = np.concatenate(list(patches(photographs[:DRAWN], DRAWN, 2 * SIDE)))[:DRAWN]
     tried = [*patches(photographs, TRIED * BATCH, SIDE), np.stack([_drawn(x) for x in larger])]
     many = np.concatenate(tried).astype(np.float32)
-    rounded = quantized(content, [many[:BATCH]], most=np.inf, ranges=ranges)
+    rounded = quantized(content, [many[:BATCH]], ranges=ranges)
     eight = open_tflite(rounded).upscale
     given, made, largest = [], [], []
     for lr in np.array_split(many, len(many) // BATCH):

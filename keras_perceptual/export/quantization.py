@@ -15,7 +15,7 @@ from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 from keras_perceptual.system.quiet import quiet_stderr
 
-__all__ = ["BLOCKS", "MOST", "Ranges", "activation_ranges", "patches", "quantized"]
+__all__ = ["BLOCKS", "Ranges", "activation_ranges", "patches", "quantized"]
 
 # Convolutions of residual blocks, by the names that the builders in `models` give their layers.
 BLOCKS = r"block\d+_conv\d"
@@ -92,7 +92,8 @@ def quantized(
         layers: regular expression that finds the convolutions by the names of their layers.
         most: levels that the result may differ by in the mean. The layers that cost most stay in
             float32 until it does not.
-        ranges: of activations, in place of those measured.
+        ranges: of activations, in place of those measured. Nothing is left out then: they come from
+            fine-tuning, whose weights give something else without rounding.
 
     Returns:
         The file's bytes. All signatures stay, with the inputs and outputs that they had.
@@ -109,7 +110,10 @@ def quantized(
         )
     _quantizer(content, layers)  # what cannot be done ends before the work
     batches = [batch.astype(np.float32) for batch in batches]
-    ranges = ranges or activation_ranges(content, batches, layers)
+    if ranges:
+        most = np.inf
+    else:
+        ranges = activation_ranges(content, batches, layers)
     spread = {
         tensor: {"min": np.array([low]), "max": np.array([high])}
         for key, (low, high) in ranges.items()

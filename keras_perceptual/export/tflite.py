@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_perceptual.errors import ExportError, first_line
 from keras_perceptual.export import signatures
 from keras_perceptual.export.lowering import lowered
-from keras_perceptual.export.quantization import MOST, Ranges, patches, quantized
+from keras_perceptual.export.quantization import Ranges, patches, quantized
 from keras_perceptual.export.saved_model import save, write_errors
 
 __all__ = ["QUANTIZATIONS", "fitted", "to_tflite"]
@@ -79,8 +79,7 @@ def to_tflite(
         return content
     whole = (lr[None] for lr in fitted(photographs, fixed_size))
     batches = whole if fixed_size else patches(photographs)
-    # Weights that were trained for 8 bits give something else without.
-    return quantized(content, batches, most=np.inf if ranges else MOST, ranges=ranges)
+    return quantized(content, batches, ranges=ranges)
 
 
 def _calibration(

@@ -20,8 +20,8 @@ class Limits(NamedTuple):
 
     Args:
         quality: of a JPEG; up to it the restoring model does better.
-        blocks: as `Condition` has them, in a file whose quality is not known.
-        noise: the same.
+        blocks: as `Condition` has them; in a JPEG at least `OWN`.
+        noise: as `Condition` has it.
         colour_noise: the same.
     """
 

@@ -31,12 +31,30 @@ class Span(NamedTuple):
         stop: the one after the last.
         first: what it sees, in LR pixels of the image with a margin on all sides.
         last: the one after that.
+        length: of that side of the image.
     """
 
     start: int
     stop: int
     first: int
     last: int
+    length: int
+
+    @property
+    def mirrored(self) -> tuple[int, int]:
+        """Mirrored pixels that it sees before the image and after it."""
+        return max(0, MARGIN - self.first), max(0, self.last - MARGIN - self.length)
+
+    @property
+    def image(self) -> slice:
+        """What of that it sees is not mirrored."""
+        before, after = self.mirrored
+        return slice(before, self.last - self.first - after)
+
+    @property
+    def inside(self) -> slice:
+        """What of that it sees is the tile itself."""
+        return slice(self.start + MARGIN - self.first, self.stop + MARGIN - self.first)
 
 
 def choose(height: int, width: int, area: float, around: int) -> Tile:
@@ -76,53 +94,51 @@ def spans(length: int, size: int, around: int) -> list[Span]:
     """
     whole = length + 2 * MARGIN
     if size >= length:
-        return [Span(0, length, 0, whole)]
+        return [Span(0, length, 0, whole, length)]
     around = max(around, MARGIN)
     window = size + 2 * around
     window = min(window + (whole - window) % ALIGNED, whole)
     starts = range(0, length, size)
     firsts = [min(max(0, start + MARGIN - around), whole - window) for start in starts]
     return [
-        Span(start, min(start + size, length), first, first + window)
+        Span(start, min(start + size, length), first, first + window, length)
         for start, first in zip(starts, firsts, strict=True)
     ]
 
 
-def needed(span: Span, length: int, alpha: bool) -> tuple[int, int]:
+def needed(span: Span, alpha: bool) -> tuple[int, int]:
     """Returns the first pixel of an image that a tile needs, and the one after the last.
 
     With opacity, hidden colours are found in cells of a grid farther around.
     """
-    first, last = max(0, span.first - MARGIN), min(length, span.last - MARGIN)
+    first, last = max(0, span.first - MARGIN), min(span.length, span.last - MARGIN)
     if alpha:
-        first, last = max(0, first - REACH) // CELL * CELL, min(length, last + REACH)
+        first, last = max(0, first - REACH) // CELL * CELL, min(span.length, last + REACH)
     return first, last
 
 
-def seen(rows: np.ndarray, top: int, height: int, down: Span, across: Span) -> np.ndarray:
+def seen(rows: np.ndarray, top: int, down: Span, across: Span) -> np.ndarray:
     """Returns what a tile sees.
 
     Args:
         rows: `[n, W, 3 or 4]` of the image.
         top: the first of them.
-        height: of the image.
         down: the tile from top to bottom.
         across: and from left to right.
 
     Returns:
         `[h, w, 3 or 4]` of the same type; hidden pixels have the colours around them.
     """
-    width, alpha = rows.shape[1], rows.shape[2] == 4
-    (y0, y1), (x0, x1) = needed(down, height, alpha), needed(across, width, alpha)
+    alpha = rows.shape[2] == 4
+    (y0, y1), (x0, x1) = needed(down, alpha), needed(across, alpha)
     part = rows[y0 - top : y1 - top, x0:x1]
     if alpha:
         part = np.dstack([fill_transparent(part[..., :3], part[..., 3]), part[..., 3]])
-    inside, pads = [], []
-    for span, length, start in ((down, height, y0), (across, width, x0)):
-        first, last = needed(span, length, alpha=False)
+    inside = []
+    for span, start in ((down, y0), (across, x0)):
+        first, last = needed(span, alpha=False)
         inside.append(slice(first - start, last - start))
-        pads.append((max(0, MARGIN - span.first), max(0, span.last - MARGIN - length)))
-    return np.pad(part[tuple(inside)], (*pads, (0, 0)), "symmetric")
+    return np.pad(part[tuple(inside)], (down.mirrored, across.mirrored, (0, 0)), "symmetric")
 
 
 def aligned(pixels: int) -> int:

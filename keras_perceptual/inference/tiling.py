@@ -25,10 +25,10 @@ from keras_perceptual.inference.grid import (
 )
 from keras_perceptual.inference.levels import run_either
 from keras_perceptual.inference.strip import Strip
-from keras_perceptual.pixels.flat import flat
 from keras_perceptual.pixels.levels import as_integers, as_levels
 from keras_perceptual.pixels.resampling import imresize
 from keras_perceptual.pixels.rows import Take, windows
+from keras_perceptual.pixels.smooth import Smooth, smooth
 from keras_perceptual.system import memory
 from keras_perceptual.system.ahead import ahead
 
@@ -37,6 +37,7 @@ __all__ = ["Pass", "default_budget"]
 WHOLE = 128  # LR pixels a side up to which an image is never cut
 PROBE = 96  # LR pixels a side of what is run to see how far a generator sees
 COSTS = (32, 64)  # and what memory it takes
+BAND = 32  # LR rows that are interpolated at once
 LEAST_COST = 1500.0  # bytes a LR pixel, where memory that lay free hides what it takes
 
 
@@ -53,8 +54,7 @@ class Pass:
         name: of the model, for messages.
         costs: LR pixels a side of two images that are run to see what memory it takes.
         least_cost: bytes a LR pixel that it takes in any case.
-        flat: LR pixels to each side of one that is to stay exactly as it is, where all of them are
-            alike; 0 leaves everything to the engine.
+        smooth: what bicubic interpolation makes instead; nothing by default.
 
     Raises:
         EngineError: if the engine does not give RGB images of a whole multiple of the input.
@@ -66,12 +66,12 @@ class Pass:
         name: str,
         costs: tuple[int, int] = COSTS,
         least_cost: float = LEAST_COST,
-        flat: int = 0,
+        smooth: Smooth | None = None,
     ) -> None:
         self.engine = engine
         self._cores: Cores | None = None
         self.name = name
-        self.flat = flat
+        self.smooth = smooth
         self._lock = threading.Lock()  # an engine has one set of buffers
         self._reach: int | None = None
         probe = np.zeros((1, 8, 8, 3), np.float32)
@@ -166,7 +166,7 @@ class Pass:
 
     @property
     def _around(self) -> int:
-        return max(self.reach, self.flat)
+        return max(self.reach, self.smooth.radius if self.smooth else 0)
 
     def rows(
         self,
@@ -234,10 +234,10 @@ class Pass:
         alpha: bool,
     ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
         """Yields what each tile sees, and what the engine makes of it."""
-        ranges = [needed(band, height, alpha) for band in bands]
+        ranges = [needed(band, alpha) for band in bands]
         for down, (top, _), rows in zip(bands, ranges, windows(take, ranges), strict=True):
             for across in columns:
-                window = seen(rows, top, height, down, across)
+                window = seen(rows, top, down, across)
                 yield window, self._run(window[None, ..., :3])
 
     def _cut(
@@ -249,21 +249,40 @@ class Pass:
         dtype: type[np.unsignedinteger],
     ) -> np.ndarray:
         """Returns a tile of the result, `[scale h, scale w, 3 or 4]`, without what it saw."""
-        inside = tuple(
-            slice(span.start + MARGIN - span.first, span.stop + MARGIN - span.first)
-            for span in (down, across)
-        )
+        inside = down.inside, across.inside
         enlarged = tuple(slice(self.scale * s.start, self.scale * s.stop) for s in inside)
         tile = sr[enlarged] if sr.dtype == dtype else _rounded(sr[enlarged], dtype)
-        if self.flat:  # exactly as it was
-            y, x = np.nonzero(flat(window[..., :3], self.flat)[inside])
-            colours = as_integers(as_levels(window[inside][y, x, :3]), dtype)
-            for dy, dx in np.ndindex(self.scale, self.scale):
-                tile[self.scale * y + dy, self.scale * x + dx] = colours
+        if self.smooth:
+            image, found = (down.image, across.image), np.zeros(window.shape[:2], bool)
+            found[image] = smooth(window[image][..., :3], self.smooth)
+            around = tuple(slice(s.start - MARGIN, s.stop + MARGIN) for s in inside)
+            _interpolate(window[around][..., :3], found[inside], tile)
         if window.shape[2] == 3:
             return tile
         opacity = imresize(as_levels(window[..., 3]), self.scale)[enlarged]
         return np.dstack([tile, as_integers(opacity, dtype)])
+
+
+def _interpolate(lr: np.ndarray, where: np.ndarray, sr: np.ndarray) -> None:
+    """Puts bicubic interpolation into a result.
+
+    Args:
+        lr: `[h, w, 3]` of an image, `MARGIN` pixels more on each side than what is enlarged.
+        where: `[h - 2 MARGIN, w - 2 MARGIN]`, the pixels that are to be interpolated.
+        sr: all of them enlarged; it is changed.
+    """
+    scale = len(sr) // len(where)
+    cut = slice(MARGIN * scale, -MARGIN * scale)
+    for y in range(0, len(where), BAND):
+        band = where[y : y + BAND]
+        columns = np.flatnonzero(band.any(axis=0))
+        if columns.size:
+            x, end = columns[0], columns[-1] + 1
+            seen = lr[y : y + len(band) + 2 * MARGIN, x : end + 2 * MARGIN]
+            made = as_integers(imresize(as_levels(seen), scale)[cut, cut], sr.dtype.type)
+            chosen = band[:, x:end].repeat(scale, 0).repeat(scale, 1)
+            to = sr[scale * y : scale * (y + len(band)), scale * x : scale * end]
+            np.copyto(to, made, where=chosen[..., None])
 
 
 def _rounded(sr: np.ndarray, dtype: type[np.unsignedinteger]) -> np.ndarray:

@@ -24,14 +24,15 @@ from keras_perceptual.inference.request import Choice, Pipeline, Request
 from keras_perceptual.inference.restoration import restoration
 from keras_perceptual.inference.tiling import Pass, default_budget
 from keras_perceptual.pixels.histograms import check_match
+from keras_perceptual.pixels.smooth import Smooth
 from keras_perceptual.system.processor import cores, fast_int8
 from keras_perceptual.zoo.descriptor import ModelDescriptor, read
 
 __all__ = ["PRECISIONS", "Upscaler"]
 
 PRECISIONS = ("auto", "float32", "int8")
-# LR pixels around one, all alike, that make it flat. What JPEG made flat is a block of 8.
-FLAT, FLAT_RESTORED = 2, 8
+# Where a picture is left to bicubic interpolation. What JPEG made flat is a block of 8.
+CLEAN, RESTORED = Smooth(radius=2, most=4), Smooth(radius=8, most=0)
 
 
 class Upscaler(Converter):
@@ -155,10 +156,13 @@ class Upscaler(Converter):
             name, engine = load(self.threads)
             folder = engine.path.parent
             shipped = folder.name if zoo.ships(folder) else model
-            reach = FLAT_RESTORED if share or shipped.endswith("-photo") else FLAT
-            if self._model is not None and not engine.path.stem.endswith("-int8"):
-                reach = 0  # what somebody names is used as it is, but its 8 bits must not show
-            opened = Pass(engine, name, flat=reach)
+            smooth = RESTORED if share or shipped.endswith("-photo") else CLEAN
+            if self._model is None:
+                opened = Pass(engine, name, smooth=smooth)
+            elif engine.path.stem.endswith("-int8"):  # in flat parts its 8 bits must not show
+                opened = Pass(engine, name, smooth=smooth._replace(most=0))
+            else:  # what somebody names is used as it is
+                opened = Pass(engine, name)
             side_by_side = None
             if engine_name(engine.path, self._engine, self._device) == "litert":
                 side_by_side = Cores(lambda: self._matched(load(1)[1]), cores(self.threads))

@@ -12,8 +12,12 @@ from keras_perceptual.errors import EngineError, ZooError
 from keras_perceptual.files import images
 from keras_perceptual.models.upscaling import subpixel
 from keras_perceptual.pixels.histograms import HISTOGRAM_MATCHES, match_histograms
-from keras_perceptual.pixels.resampling import imresize
+from keras_perceptual.pixels.levels import as_integers, as_levels
+from keras_perceptual.pixels.resampling import crop_to_multiple, degrade, imresize, to_uint8
 from tests.conftest import ROOT, SAMPLES
+from tests.graphics import drawn
+
+GRAPHICS = drawn()
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +131,32 @@ def test_flat_colour_stays(value):
         sr = upscaler.upscale(np.full((24, 24, 3), value, np.uint8))
         assert np.abs(sr.astype(int) - value).max() <= 4
         assert abs(sr.mean() - value) < 1.5
+
+
+@pytest.mark.parametrize("name", [name for name in GRAPHICS if name != "one pixel"])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_graphics_are_no_worse_than_bicubic(name, scale):
+    hr = crop_to_multiple(GRAPHICS[name], scale)
+    lr = degrade(hr, scale)
+    bicubic = to_uint8(imresize(lr.astype(np.float32), scale))
+    error, most = (
+        np.abs(each.astype(int) - hr).mean()
+        for each in (Upscaler(scale=scale).upscale(lr), bicubic)
+    )
+    assert error <= most + 0.02
+
+
+def test_gradients_are_bicubic():
+    lr = GRAPHICS["gradient"]
+    bicubic, deep_bicubic = (
+        as_integers(imresize(as_levels(lr), 4), dtype) for dtype in (np.uint8, np.uint16)
+    )
+    assert (Upscaler().upscale(lr) == bicubic).all()
+    deep = Upscaler().upscale(lr.astype(np.uint16) * 257)
+    assert np.abs(deep - deep_bicubic.astype(int)).max() <= 1
+    lr = lr.copy()
+    lr[20:30, 20:40] = 255
+    assert (Upscaler().upscale(lr)[: 4 * 17] == bicubic[: 4 * 17]).all()
 
 
 def test_no_colour_shift(upscaler, photograph):

@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from keras_perceptual import Stylizer, Upscaler
 from keras_perceptual.files.source import open_source
 from tests.conftest import SAMPLES
+from tests.graphics import drawn
 from tests.web.browsers import download, pixels
 
 LR = SAMPLES / "LRx4"
@@ -162,6 +163,15 @@ def test_flat_parts_stay_as_they_are(result, tmp_path):
     Image.fromarray(image).save(tmp_path / "a.png")
     made = pixels(result(tmp_path / "a.png"))
     assert (made[:, : 4 * 42] == (200, 30, 90)).all()
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_gradients_are_interpolated(result, expected, tmp_path, scale):
+    image = Image.fromarray(drawn()["gradient"])
+    image.paste((255, 255, 255), (30, 20, 50, 40))
+    image.save(tmp_path / "a.png")
+    made = expected(tmp_path / "a.png", scale, precision="auto")
+    assert _difference(result(tmp_path / "a.png", scale=str(scale)), made) == 0
 
 
 @pytest.mark.parametrize("how", [{}, {"strength": 0.5, "preserve_colour": True}], ids=str)

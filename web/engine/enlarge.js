@@ -6,9 +6,11 @@ import { Picture } from '../pixels/picture.js';
 import { RowResizer } from '../pixels/resampling.js';
 import { Generator, Pass } from './pass.js';
 
-// Pixels around one, all alike, that make it flat. What JPEG made flat is a block of 8.
-const FLAT = 2;
-const FLAT_RESTORED = 8;
+// Where a picture is left to bicubic interpolation. What JPEG made flat is a block of 8.
+const CLEAN = { radius: 2, most: 4 };
+const RESTORED = { radius: 8, most: 0 };
+
+/** @typedef {import('../pixels/smooth.js').Smooth} Smooth */
 
 /**
  * What is asked for.
@@ -23,8 +25,8 @@ const FLAT_RESTORED = 8;
 /**
  * What a picture goes through.
  * @typedef {object} Plan
- * @property {{names: string[], share: number, flat: number, scale: number}[]} steps The models of
- *   each pass, and the share of the second of two.
+ * @property {{names: string[], share: number, smooth: Smooth | null, scale: number}[]} steps The
+ *   models of each pass, the share of the second of two, and what is left to interpolation.
  * @property {string} title Of the models, for people.
  * @property {string} reason What the picture shows that it is restored for.
  */
@@ -41,9 +43,9 @@ export function plan(picture, asked, models, int8) {
   const scaleOf = (name) => models.about(name).scale;
   if (asked.model) {
     const { scale, int8: small } = models.about(asked.model);
-    // Used as it is, but its 8 bits must not show.
-    const flat = int8 && small ? flatOf(asked.model) : 0;
-    const step = { names: [asked.model], share: 0, flat, scale };
+    // Used as it is, but its 8 bits must not show in flat parts.
+    const smooth = int8 && small ? { ...smoothOf(asked.model), most: 0 } : null;
+    const step = { names: [asked.model], share: 0, smooth, scale };
     const steps = asked.scale <= scale ? [step] : [step, step];
     return { steps, title: title(steps, asked.fidelity), reason: '' };
   }
@@ -62,16 +64,16 @@ export function plan(picture, asked, models, int8) {
     return {
       names: both ? [name, restoring[0]] : [name],
       share: both ? restore : 0,
-      flat: both ? FLAT_RESTORED : flatOf(name),
+      smooth: both ? RESTORED : smoothOf(name),
       scale: scaleOf(name),
     };
   });
   return { steps, title: title(steps, asked.fidelity), reason };
 }
 
-/** Returns how far from a flat part a model's pixels may be kept flat. */
-function flatOf(name) {
-  return name.endsWith('-photo') ? FLAT_RESTORED : FLAT;
+/** Returns what is left to interpolation beside a model. */
+function smoothOf(name) {
+  return name.endsWith('-photo') ? RESTORED : CLEAN;
 }
 
 function title(steps, fidelity) {
@@ -109,7 +111,7 @@ export async function* enlarged(
     const networks = [];
     for (const name of step.names) networks.push(await models.network(name, { int8, fidelity }));
     const generator = new Generator(runtime, networks, step.scale, step.share);
-    const pass = new Pass(current, generator, { bits, flat: step.flat });
+    const pass = new Pass(current, generator, { bits, smooth: step.smooth });
     const rows = pass.rows(work.begin(i, pass.count));
     if (i < chosen.steps.length - 1) {
       current = await gathered(rows, pass, picture.channels);

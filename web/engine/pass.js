@@ -1,12 +1,14 @@
 /** @file One pass of one network, or of two that are mixed, over a picture of any size. */
 
 import { apply, CHART, chart, measured } from '../pixels/affine.js';
-import { flat } from '../pixels/flat.js';
 import { integers, toInteger, toLevel } from '../pixels/levels.js';
 import { Picture } from '../pixels/picture.js';
 import { resizedRows, taps } from '../pixels/resampling.js';
+import { smooth } from '../pixels/smooth.js';
 import { fillTransparent } from '../pixels/transparency.js';
 import { offset, seen, tiles } from './grid.js';
+
+const { fround } = Math;
 
 const REACH = 24; // pixels to each side that a shipped model sees, and no more
 const AREA = 320 ** 2; // pixels that are run at once
@@ -27,7 +29,7 @@ export class Generator {
     this.runtime = runtime;
     this.networks = networks;
     this.scale = scale;
-    this.share = Math.fround(share);
+    this.share = fround(share);
   }
 
   /**
@@ -58,7 +60,7 @@ export class Generator {
     if (second) {
       for (let i = 0; i < first.length; i++) {
         const [a, b] = [first[i], second[i]].map((level) => Math.min(Math.max(level, 0), 255));
-        first[i] = a + Math.fround(this.share * Math.fround(b - a));
+        first[i] = a + fround(this.share * fround(b - a));
       }
     }
     return first;
@@ -72,15 +74,15 @@ export class Pass {
    * @param {{scale: number, run: Generator['run']}} generator
    * @param {object} how
    * @param {number} how.bits 8 or 16, of the result.
-   * @param {number} [how.flat] Pixels to each side of one that stays exactly as it is, where all of
-   *   them are alike; 0 leaves everything to the generator.
+   * @param {import('../pixels/smooth.js').Smooth | null} [how.smooth] What bicubic interpolation
+   *   makes instead.
    * @param {number} [how.around] Pixels to each side of a tile that it sees.
    * @param {number} [how.area] Pixels that are run at once.
    */
-  constructor(picture, generator, { bits, flat: radius = 0, around = REACH, area = AREA }) {
+  constructor(picture, generator, { bits, smooth = null, around = REACH, area = AREA }) {
     this.generator = generator;
     this.bits = bits;
-    this.radius = radius;
+    this.smooth = smooth;
     const { scale } = generator;
     const { width, height } = picture;
     const fitting = Math.min(area, MOST_OUTPUT / scale ** 2);
@@ -105,7 +107,7 @@ export class Pass {
     const { scale } = this.generator;
     const picture = this.#visible();
     const { channels } = picture;
-    const same = this.radius ? flat(picture, this.radius) : null;
+    const interpolate = this.smooth ? this.#interpolation(picture) : null;
     const opacity = picture.alpha ? this.#opacity(picture) : null;
     const size = this.grid.size;
     for (const down of this.grid.rows) {
@@ -114,9 +116,9 @@ export class Pass {
       for (const across of this.grid.columns) {
         const sr = await this.generator.run(seen(picture, down, across), size);
         this.#place(sr, band, down, across, channels);
-        if (same) this.#keep(picture, same, band, down, across);
         ended();
       }
+      interpolate?.(band, down);
       opacity?.(band, down);
       yield band;
     }
@@ -149,24 +151,42 @@ export class Pass {
     }
   }
 
-  /** Gives pixels of flat parts the colour that they had. */
-  #keep(picture, same, band, down, across) {
+  /** Returns the function that puts bicubic interpolation into rows, where the picture is smooth. */
+  #interpolation(picture) {
     const { scale } = this.generator;
-    const { width, channels: c, data } = picture;
-    const [level, integer] = [toLevel(picture.bits), toInteger(this.bits)];
-    for (let y = down.start; y < down.stop; y++) {
-      for (let x = across.start; x < across.stop; x++) {
-        const pixel = y * width + x;
-        if (!same[pixel]) continue;
-        const colour = [0, 1, 2].map((k) => integer(level(data[pixel * c + k])));
-        for (let v = 0; v < scale; v++) {
-          let to = (((y - down.start) * scale + v) * this.width + x * scale) * c;
-          for (let u = 0; u < scale; u++, to += c) {
-            [band[to], band[to + 1], band[to + 2]] = colour;
-          }
+    const { width, height, channels: c, bits, data } = picture;
+    const found = smooth(picture, this.smooth);
+    const [level, integer] = [toLevel(bits), toInteger(this.bits)];
+    const [down, across] = [taps(height, this.height), taps(width, this.width)];
+    const line = new Float32Array(width * c);
+    const between = (y) => {
+      line.fill(0);
+      for (let t = y * down.count; t < (y + 1) * down.count; t++) {
+        const from = down.indices[t] * line.length;
+        const weight = down.weights[t];
+        for (let i = 0; i < line.length; i++) line[i] += fround(level(data[from + i]) * weight);
+      }
+    };
+    const put = (band, to, x) => {
+      for (let k = 0; k < 3; k++) {
+        let sum = 0;
+        for (let t = x * across.count; t < (x + 1) * across.count; t++) {
+          sum = fround(sum + fround(line[across.indices[t] * c + k] * across.weights[t]));
+        }
+        band[to + k] = integer(sum);
+      }
+    };
+    return (band, { start, stop }) => {
+      for (let y = start * scale; y < stop * scale; y++) {
+        const row = Math.floor(y / scale) * width;
+        if (!found.subarray(row, row + width).includes(1)) continue;
+        between(y);
+        const to = (y - start * scale) * this.width;
+        for (let x = 0; x < this.width; x++) {
+          if (found[row + Math.floor(x / scale)]) put(band, (to + x) * c, x);
         }
       }
-    }
+    };
   }
 
   /** Returns the function that gives rows their opacity, enlarged by bicubic interpolation. */

@@ -26,7 +26,7 @@ from keras_perceptual.inference.grid import (
 from keras_perceptual.inference.levels import run_either
 from keras_perceptual.inference.strip import Strip
 from keras_perceptual.pixels.levels import as_integers, as_levels
-from keras_perceptual.pixels.resampling import imresize
+from keras_perceptual.pixels.resampling import enlarged_pixels, imresize
 from keras_perceptual.pixels.rows import Take, windows
 from keras_perceptual.pixels.smooth import Smooth, smooth
 from keras_perceptual.system import memory
@@ -37,7 +37,7 @@ __all__ = ["Pass", "default_budget"]
 WHOLE = 128  # LR pixels a side up to which an image is never cut
 PROBE = 96  # LR pixels a side of what is run to see how far a generator sees
 COSTS = (32, 64)  # and what memory it takes
-BAND = 32  # LR rows that are interpolated at once
+AT_ONCE = 4096  # LR pixels that are interpolated at once
 LEAST_COST = 1500.0  # bytes a LR pixel, where memory that lay free hides what it takes
 
 
@@ -272,17 +272,14 @@ def _interpolate(lr: np.ndarray, where: np.ndarray, sr: np.ndarray) -> None:
         sr: all of them enlarged; it is changed.
     """
     scale = len(sr) // len(where)
-    cut = slice(MARGIN * scale, -MARGIN * scale)
-    for y in range(0, len(where), BAND):
-        band = where[y : y + BAND]
-        columns = np.flatnonzero(band.any(axis=0))
-        if columns.size:
-            x, end = columns[0], columns[-1] + 1
-            seen = lr[y : y + len(band) + 2 * MARGIN, x : end + 2 * MARGIN]
-            made = as_integers(imresize(as_levels(seen), scale)[cut, cut], sr.dtype.type)
-            chosen = band[:, x:end].repeat(scale, 0).repeat(scale, 1)
-            to = sr[scale * y : scale * (y + len(band)), scale * x : scale * end]
-            np.copyto(to, made, where=chosen[..., None])
+    rows, columns = np.nonzero(where)
+    levels = as_levels(lr) if rows.size else lr
+    for start in range(0, rows.size, AT_ONCE):
+        y, x = rows[start : start + AT_ONCE], columns[start : start + AT_ONCE]
+        pixels = enlarged_pixels(levels, y + MARGIN, x + MARGIN, scale)
+        made = as_integers(pixels, sr.dtype.type)
+        for v, u in np.ndindex(scale, scale):
+            sr[scale * y + v, scale * x + u] = made[v, u].T
 
 
 def _rounded(sr: np.ndarray, dtype: type[np.unsignedinteger]) -> np.ndarray:

@@ -25,7 +25,7 @@ _INDEX = np.arange(_BLOCK)
 _DCT = 0.5 * np.cos((2 * _INDEX + 1) * _INDEX[:, None] * np.pi / 16).astype(np.float32)
 _DCT[0] /= np.sqrt(2)
 _SUM = _INDEX[:, None] + _INDEX
-_HIGH = _SUM >= 5
+_HIGH = 5  # u + v from here on
 _MIDDLE = (_SUM >= 3) & (_SUM <= 6)
 _CORNER = (_INDEX[:, None] >= 6) & (_INDEX >= 6)
 
@@ -94,12 +94,16 @@ def _grid(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         (shares of small coefficients, summed over blocks; number of blocks), `[8, 8]` each.
     """
-    windows = np.lib.stride_tricks.sliding_window_view
-    down = windows(luma, _BLOCK, axis=0) @ _DCT.T  # [H - 7, W, 8]
-    both = windows(down, _BLOCK, axis=1) @ _DCT.T  # [H - 7, W - 7, 8, 8]
-    both = np.abs(both.reshape(*both.shape[:2], -1)[..., _HIGH.ravel()])
-    busy = both.max(axis=-1) > 2  # the others are small at any offset
-    small = (both < 1).mean(axis=-1) * busy
+    height, width = (side - _BLOCK + 1 for side in luma.shape)
+    down = _DCT @ np.stack([luma[y : y + height] for y in range(_BLOCK)], axis=1)  # [H - 7, 8, W]
+    largest, near_0 = np.zeros((height, width), np.float32), np.zeros((height, width), np.uint8)
+    for u in range(_BLOCK):
+        beside = np.stack([down[:, u, x : x + width] for x in range(_BLOCK)], axis=1)
+        high = np.abs(_DCT[max(_HIGH - u, 0) :] @ beside)  # [H - 7, v, W - 7]
+        np.maximum(largest, high.max(axis=1), out=largest)
+        near_0 += (high < 1).sum(axis=1, dtype=np.uint8)
+    busy = largest > 2  # the others are small at any offset
+    small = near_0 / (_SUM >= _HIGH).sum() * busy
     height, width = (side // _BLOCK * _BLOCK for side in busy.shape)
     shape = (height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
     by_offset = (each[:height, :width].reshape(shape).sum((0, 2)) for each in (small, busy))

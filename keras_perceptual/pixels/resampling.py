@@ -10,7 +10,15 @@ import math
 
 import numpy as np
 
-__all__ = ["RowResizer", "crop_to_multiple", "degrade", "gaussian_blur", "imresize", "to_uint8"]
+__all__ = [
+    "RowResizer",
+    "crop_to_multiple",
+    "degrade",
+    "enlarged_pixels",
+    "gaussian_blur",
+    "imresize",
+    "to_uint8",
+]
 
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
@@ -67,6 +75,33 @@ def imresize(
     for axis in sorted((0, 1), key=lambda axis: scales[axis]):
         image = _resize_axis(image, axis, size[axis], scales[axis])
     return image
+
+
+def enlarged_pixels(
+    image: np.ndarray, rows: np.ndarray, columns: np.ndarray, scale: int
+) -> np.ndarray:
+    """Enlarges single pixels of an image as `imresize` does.
+
+    Args:
+        image: `[H, W, C]`, floating point.
+        rows: `[N]`, of the pixels, at least 2 from the first and the last row.
+        columns: the same of columns.
+        scale: output size over input size, an integer.
+
+    Returns:
+        `[scale, scale, C, N]` of the same type, by row and column inside a pixel.
+    """
+    around = np.lib.stride_tricks.sliding_window_view(image, (5, 5), axis=(0, 1))
+    seen = np.ascontiguousarray(around[rows - 2, columns - 2].transpose(2, 3, 1, 0))
+    # What each of 5 pixels counts for those that the one in the middle becomes.
+    unit = imresize(np.eye(9, dtype=image.dtype), size=(9 * scale, 9))
+    taps = unit[4 * scale : 5 * scale, 2:7].T[..., None, None, None]  # [5, scale, 1, 1, 1]
+    down, across = (np.zeros(1, image.dtype) for _ in range(2))
+    for row, tap in zip(seen, taps, strict=True):
+        down = down + row * tap  # [scale, 5, C, N]
+    for column, tap in zip(down.swapaxes(0, 1), taps[:, :, 0], strict=True):
+        across = across + column[:, None] * tap
+    return across
 
 
 class RowResizer:

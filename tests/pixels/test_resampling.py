@@ -8,6 +8,7 @@ import pytest
 from keras_perceptual.pixels.resampling import (
     crop_to_multiple,
     degrade,
+    enlarged_pixels,
     gaussian_blur,
     imresize,
     to_uint8,
@@ -136,3 +137,12 @@ def test_degrade_makes_the_supplied_files(data, name):
         difference = np.abs(degrade(hr, 4)[inner].astype(int) - lr[inner])
         assert difference.max() <= 1, image
         assert np.mean(difference > 0) < 0.002, image
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_single_pixels_are_enlarged_alike(rng, scale):
+    image = rng.uniform(0, 255, (12, 15, 3)).astype(np.float32)
+    rows, columns = rng.integers(2, 10, 20), rng.integers(2, 13, 20)
+    whole, found = imresize(image, scale), enlarged_pixels(image, rows, columns, scale)
+    for v, u in np.ndindex(scale, scale):
+        assert np.array_equal(found[v, u].T, whole[scale * rows + v, scale * columns + u])

@@ -17,7 +17,7 @@ from keras_perceptual.errors import ExportError, reason
 from keras_perceptual.export import litert_js
 from keras_perceptual.export.ending import with_floats
 from keras_perceptual.export.unpadded import CUT, MULTIPLE, padding, unpadded
-from keras_perceptual.inference.restoration import EXPLAINED, OWN, limits_of
+from keras_perceptual.inference.restoration import EXPLAINED, LEAST, OWN, limits_of
 from keras_perceptual.pixels.grain import GRAIN, headroom, waves
 from keras_perceptual.system.atomic import hidden_folder
 
@@ -106,6 +106,7 @@ def _write_models(folder: Path) -> None:
             }
             for scale in SCALES
         ],
+        "least": LEAST,
         "explained": EXPLAINED,
         "own": OWN,
         "styles": {

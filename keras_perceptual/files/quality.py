@@ -1,16 +1,19 @@
-"""The quality of a JPEG file, by its quantisation tables."""
+"""The quality of a lossy file, by how coarsely it was quantised."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import BinaryIO
 
 from PIL import JpegImagePlugin
 
 from keras_perceptual.system.quiet import quiet_warnings
 
-__all__ = ["jpeg_quality"]
+__all__ = ["QUALITIES", "jpeg_quality", "webp_quality"]
 
 _MIDDLE = 3688  # sum of the table of brightness at quality 50, annex K.1 of the JPEG standard
+_HEADER = 4096  # bytes of a frame of WebP that have all that is read of it
+_COARSEST = 127  # index of a quantiser of WebP
 
 
 def jpeg_quality(file: BinaryIO) -> int | None:
@@ -29,3 +32,103 @@ def jpeg_quality(file: BinaryIO) -> int | None:
     except Exception:  # whatever is wrong, the decoder says it better
         return None
     return max(1, round(50 / share if share > 1 else 100 - 50 * share))
+
+
+def webp_quality(file: BinaryIO) -> int | None:
+    """Returns the quality, 0 to 100, at which libwebp quantises as coarsely as the file.
+
+    Args:
+        file: a WebP, open at its beginning.
+
+    Returns:
+        The quality, of the first frame, or None where nothing is lost or the header cannot be read.
+    """
+    try:
+        frame = _frame(file)
+        coarseness = _quantiser(frame) / _COARSEST if frame else None
+    except Exception:  # as above
+        return None
+    if coarseness is None:
+        return None
+    # libwebp takes the cube root of a line with a kink at quality 75.
+    linear = (1 - coarseness) ** 3
+    return round(150 * linear if linear < 0.5 else 50 * (1 + linear))
+
+
+QUALITIES: dict[str, Callable[[BinaryIO], int | None]] = {
+    "JPEG": jpeg_quality,
+    "WebP": webp_quality,
+}
+
+
+def _frame(file: BinaryIO) -> bytes | None:
+    """Returns how the first lossy frame of a WebP begins."""
+    file.seek(12)
+    while len(header := file.read(8)) == 8:
+        kind, size = header[:4], int.from_bytes(header[4:], "little")
+        if kind == b"VP8 ":
+            return file.read(min(size, _HEADER))
+        if kind == b"VP8L":
+            return None
+        file.seek(16 if kind == b"ANMF" else size + size % 2, 1)
+    return None
+
+
+def _quantiser(frame: bytes) -> float:
+    """Returns the mean index of a frame's quantisers.
+
+    Source: RFC 6386, sections 9.1 to 9.6 and 19.2.
+    """
+    if frame[3:6] != b"\x9d\x01\x2a":
+        raise ValueError("no key frame")
+    bits = _Bits(frame[10:])
+    bits.number(2)  # colours, clamping
+    quantisers, absolute = [], 0
+    if bits.number(1):  # segments
+        with_map, with_values = bits.number(1), bits.number(1)
+        if with_values:
+            absolute = bits.number(1)
+            quantisers = [bits.signed(7) for _ in range(4)]
+            for _ in range(4):  # the loop filter's strengths
+                bits.signed(6)
+        if with_map:
+            for _ in range(3):
+                bits.number(8 * bits.number(1))
+    bits.number(10)  # the loop filter
+    if bits.number(1) and bits.number(1):
+        for _ in range(8):
+            bits.signed(6)
+    bits.number(2)  # partitions
+    base = 0 if absolute else bits.number(7)
+    return base + sum(quantisers) / max(len(quantisers), 1)
+
+
+class _Bits:
+    """Numbers of WebP's arithmetic code, where 0 is as likely as 1 (RFC 6386, section 7)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = iter(data[2:])
+        self._value, self._range, self._shifts = int.from_bytes(data[:2], "big"), 255, 0
+
+    def number(self, count: int) -> int:
+        """Returns the next number of so many bits."""
+        number = 0
+        for _ in range(count):
+            split = (self._range + 1) // 2
+            one = self._value >= split << 8
+            self._value -= (split << 8) * one
+            self._range = self._range - split if one else split
+            while self._range < 128:
+                self._value, self._range = self._value << 1, self._range << 1
+                self._shifts += 1
+                if self._shifts % 8 == 0:
+                    self._value |= next(self._data)
+            number = 2 * number + one
+        return number
+
+    def signed(self, count: int) -> int:
+        """Returns the next number that may be left out, and then has a sign."""
+        if not self.number(1):
+            return 0
+        number = self.number(count)
+        return -number if self.number(1) else number

@@ -18,7 +18,7 @@ from keras_perceptual.files import formats, gif, jpeg, pillow_decoder, png, tags
 from keras_perceptual.files.decoded import Given, Rows
 from keras_perceptual.files.header import Header
 from keras_perceptual.files.metadata import resolution
-from keras_perceptual.files.quality import jpeg_quality
+from keras_perceptual.files.quality import QUALITIES
 
 __all__ = ["MOST_PIXELS", "Source", "look", "open_file", "open_source"]
 
@@ -97,12 +97,13 @@ class Source:
 
     @cached_property
     def quality(self) -> int | None:
-        """Of a JPEG, 1 to 100 by its tables; None of other files."""
-        if self.format.name != "JPEG":
+        """Of a JPEG or a lossy WebP, 0 to 100 by how coarsely it is quantised; else None."""
+        find = QUALITIES.get(self.format.name)
+        if find is None:
             return None
         _, file = open_file(self._given.path)
         with file:
-            return jpeg_quality(file)
+            return find(file)
 
     def again(self) -> Source:
         """Returns the same picture, to be read from the top, beside what is read of this one.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from keras_perceptual import zoo
+from keras_perceptual.files.quality import QUALITIES
 from keras_perceptual.files.source import Source
 from keras_perceptual.pixels.condition import Condition, inspect
 
-__all__ = ["EXPLAINED", "OWN", "Limits", "condition_of", "limits_of", "restoration"]
+__all__ = ["EXPLAINED", "LEAST", "OWN", "Limits", "condition_of", "limits_of", "restoration"]
 
 # Up to this quality of a JPEG, blocks that stand out are its own; above it, up to so much.
 EXPLAINED, OWN = 92, 0.41
@@ -19,13 +21,13 @@ class Limits(NamedTuple):
     """What a scale's clean model still does better with; clean pictures stay below.
 
     Args:
-        quality: of a JPEG; up to it the restoring model does better.
+        quality: of a JPEG and of a WebP; up to it the restoring model does better.
         blocks: as `Condition` has them; in a JPEG at least `OWN`.
         noise: as `Condition` has it.
         colour_noise: the same.
     """
 
-    quality: int
+    quality: Mapping[str, int]
     blocks: float
     noise: float
     colour_noise: float
@@ -33,11 +35,12 @@ class Limits(NamedTuple):
 
 # By scale, where the default models give the same LPIPS (docs/restoring.md).
 LIMITS = {
-    2: Limits(75, 0.51, 1.2, 0.75),
-    4: Limits(93, 0.33, 1.2, 0.65),
-    8: Limits(90, 0.37, 1.5, 0.25),
+    2: Limits({"JPEG": 75, "WebP": 40}, 0.51, 1.2, 0.75),
+    4: Limits({"JPEG": 93, "WebP": 80}, 0.33, 1.2, 0.65),
+    8: Limits({"JPEG": 90, "WebP": 65}, 0.37, 1.5, 0.25),
 }
-_LEAST = min(limits.quality for limits in LIMITS.values())  # restored at any scale
+# What is restored at any scale.
+LEAST = {form: min(limits.quality[form] for limits in LIMITS.values()) for form in QUALITIES}
 
 
 def limits_of(factor: float) -> Limits:
@@ -61,11 +64,12 @@ def condition_of(source: Source) -> Condition:
     Raises:
         ImageError: if the file breaks off or is damaged.
     """
-    if source.quality is not None and source.quality <= _LEAST:
-        return Condition(quality=source.quality)
+    quality, form = source.quality, source.format.name
+    if quality is not None and quality <= LEAST[form]:
+        return Condition(quality=quality, form=form)
     with source.again() as again:
         seen = inspect(again.take, again.height, again.width)
-    return seen._replace(quality=source.quality)
+    return seen._replace(quality=quality, form=form)
 
 
 def restoration(condition: Condition, factor: float = 4) -> tuple[float, str]:
@@ -78,10 +82,13 @@ def restoration(condition: Condition, factor: float = 4) -> tuple[float, str]:
     Returns:
         (share of the restoring model, 0 or 1; what was found that it is for).
     """
-    found, limits, quality = [], limits_of(factor), condition.quality
-    own = 0.0 if quality is None else OWN if quality > EXPLAINED else math.inf
-    if quality is not None and quality <= limits.quality:
-        found.append(f"JPEG of quality {quality}")
+    found, limits = [], limits_of(factor)
+    quality, form = condition.quality, condition.form
+    own = 0.0
+    if quality is not None and form == "JPEG":
+        own = OWN if quality > EXPLAINED else math.inf
+    if quality is not None and quality <= limits.quality[form]:
+        found.append(f"{form} of quality {quality}")
     elif condition.blocks > max(limits.blocks, own):
         found.append("blocks of JPEG")
     if condition.noise > limits.noise or condition.colour_noise > limits.colour_noise:

@@ -18,6 +18,7 @@ __all__ = [
     "chroma",
     "feature_reconstruction",
     "gram_matrix",
+    "luma_absolute",
     "palette",
     "palette_distance",
     "phase_bias",
@@ -230,6 +231,22 @@ def chroma(hr: Any, sr: Any, reduction: int = 4) -> Any:
     error = ops.cast(sr, "float32") - ops.cast(hr, "float32")
     error = ops.average_pool(error, reduction, reduction)
     return ops.mean(ops.abs(ops.matmul(error, YCBCR[1:].T)))
+
+
+def luma_absolute(hr: Any, sr: Any) -> Any:
+    """Absolute difference of luma: mean |Y(sr) - Y(hr)|, Y of ITU-R BT.601 in levels.
+
+    The field's PSNR is of luma, and the eye sees more of it than of colour.
+
+    Args:
+        hr: `[N, H, W, 3]`.
+        sr: of the same shape.
+
+    Returns:
+        A float32 scalar.
+    """
+    error = ops.cast(sr, "float32") - ops.cast(hr, "float32")
+    return ops.mean(ops.abs(ops.matmul(error, YCBCR[0])))
 
 
 def _windows(features, side):

@@ -38,13 +38,15 @@ class Condition(NamedTuple):
             JPEG below 0.06, of quality 97 about 0.15, 90 0.4, 75 0.6.
         noise: of brightness, its standard deviation in levels; less where it may be texture.
         colour_noise: the same of Cb or Cr, whichever has more.
-        quality: 1 to 100, of a JPEG by its quantisation tables; None of other files.
+        quality: 0 to 100, of a file that was quantised, by how coarsely; None of others.
+        form: "JPEG" or "WebP", what it is the quality of.
     """
 
     blocks: float = 0.0
     noise: float = 0.0
     colour_noise: float = 0.0
     quality: int | None = None
+    form: str = "JPEG"
 
 
 def inspect(take: Take, height: int, width: int) -> Condition:

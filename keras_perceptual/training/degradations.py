@@ -182,15 +182,20 @@ def noisy(
 
 
 def compressed(
-    image: np.ndarray, quality: int, subsampling: int = 2, offset: tuple[int, int] = (0, 0)
+    image: np.ndarray,
+    quality: int,
+    subsampling: int = 2,
+    offset: tuple[int, int] = (0, 0),
+    form: str = "JPEG",
 ) -> np.ndarray:
-    """Compresses as JPEG.
+    """Compresses as JPEG or WebP.
 
     Args:
         image: `[H, W, 3]` uint8.
         quality: 1 to 95.
-        subsampling: of colour: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
+        subsampling: of a JPEG's colour: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
         offset: rows and columns, 0 to 7, that the first block begins before the image.
+        form: "JPEG" or "WebP".
 
     Returns:
         The same shape, uint8.
@@ -198,7 +203,7 @@ def compressed(
     top, left = offset
     padded = np.pad(image, ((top, 0), (left, 0), (0, 0)), "edge")
     file = io.BytesIO()
-    Image.fromarray(padded).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    Image.fromarray(padded).save(file, form, quality=quality, subsampling=subsampling)
     with Image.open(file) as stored:
         return np.asarray(stored.convert("RGB"))[top:, left:]
 
@@ -219,19 +224,21 @@ def degradation(name: str) -> Degrade:
     """Returns what makes test images.
 
     Args:
-        name: a key of `DEGRADATIONS`, or `jpegQ` for JPEG of quality Q, or `noiseN` for
-            colour noise of N levels, of bicubic reductions.
+        name: a key of `DEGRADATIONS`, or `jpegQ` or `webpQ` for that of quality Q, or `noiseN`
+            for colour noise of N levels, of bicubic reductions.
 
     Raises:
         ValueError: for another name.
     """
     if name in DEGRADATIONS:
         return DEGRADATIONS[name]
-    found = re.fullmatch(r"(jpeg|noise)([1-9]\d?)", name)
+    found = re.fullmatch(r"(jpeg|webp|noise)([1-9]\d?)", name)
     if not found:
         known = ", ".join(DEGRADATIONS)
-        raise ValueError(f"expected a degradation of {known}, jpegQ or noiseN, received {name!r}")
-    number = int(found[2])
-    if found[1] == "jpeg":
-        return lambda hr, scale, rng: compressed(degrade(hr, scale), number)
-    return lambda hr, scale, rng: noisy(degrade(hr, scale), number, rng)
+        raise ValueError(
+            f"expected a degradation of {known}, jpegQ, webpQ or noiseN, received {name!r}"
+        )
+    kind, number = found[1], int(found[2])
+    if kind == "noise":
+        return lambda hr, scale, rng: noisy(degrade(hr, scale), number, rng)
+    return lambda hr, scale, rng: compressed(degrade(hr, scale), number, form=kind)

@@ -6,14 +6,16 @@ import pytest
 from PIL import Image
 
 from keras_perceptual.files import open_source
-from keras_perceptual.files.quality import jpeg_quality
+from keras_perceptual.files.quality import jpeg_quality, webp_quality
 from tests.conftest import SAMPLES
 
 
-def _file(quality, **options):
+def _file(quality, form="JPEG", **options):
     file = io.BytesIO()
     with Image.open(SAMPLES / "LRx4" / "chelsea.png") as image:
-        image.save(file, "JPEG", quality=quality, **options)
+        if options.get("save_all"):
+            options["append_images"] = [image.rotate(90)]
+        image.save(file, form, quality=quality, **options)
     file.seek(0)
     return file
 
@@ -22,6 +24,24 @@ def _file(quality, **options):
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
 def test_the_quality_it_was_saved_at(quality, options):
     assert abs(jpeg_quality(_file(quality, **options)) - quality) <= 1
+
+
+@pytest.mark.parametrize("quality", [0, 20, 60, 80, 90, 100])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"method": 0}, {"exif": b"Exif\0\0II*\0" + bytes(60)}, {"save_all": True}],
+    ids=str,
+)
+def test_the_quality_of_a_webp(quality, options):
+    # Parts of the picture are quantised each in their own way.
+    assert abs(webp_quality(_file(quality, "WebP", **options)) - quality) <= 10
+
+
+def test_what_has_lost_nothing_has_none():
+    assert webp_quality(_file(50, "WebP", lossless=True)) is None
+    content = _file(50, "WebP").getvalue()
+    assert webp_quality(io.BytesIO(content[:30])) is None
+    assert webp_quality(io.BytesIO(content[:23] + bytes(3) + content[26:])) is None
 
 
 def test_other_files_have_none():
@@ -34,3 +54,5 @@ def test_a_source_knows_it():
     with open_source(_file(60).getvalue()) as source:
         assert source.quality == 60
         assert source.take(4).shape == (4, source.width, 3)
+    with open_source(_file(60, "WebP").getvalue()) as source:
+        assert 50 <= source.quality <= 70

@@ -157,6 +157,18 @@ def test_webp_with_opacity(site, result, expected, small, tmp_path):
     assert np.abs(ours - theirs)[shown].max() <= most
 
 
+@pytest.mark.both
+@pytest.mark.parametrize("animated", [False, True])
+def test_a_lossy_webp_is_restored(result, expected, small, tmp_path, animated):
+    file = tmp_path / "a.webp"
+    small.save(file, quality=40, save_all=animated, append_images=[small.rotate(90)] * animated)
+    made = result(file)
+    restored, clean = (
+        np.abs(pixels(made) - pixels(expected(file, restore=restore))).mean() for restore in (1, 0)
+    )
+    assert restored < 0.1 < clean  # browsers decode it a little differently
+
+
 def test_flat_parts_stay_as_they_are(result, tmp_path):
     image = np.full((40, 60, 3), (200, 30, 90), np.uint8)
     image[:, 45:] = 10

@@ -49,9 +49,8 @@ export function plan(picture, asked, models, int8) {
     const steps = asked.scale <= scale ? [step] : [step, step];
     return { steps, title: title(steps, asked.fidelity), reason: '' };
   }
-  const { scales, explained, own } = models.list;
+  const { scales, least, explained, own } = models.list;
   const { clean, restoring, limits } = scales.find(({ scale }) => scale === asked.scale);
-  const least = Math.min(...scales.map((each) => each.limits.quality));
   const found =
     asked.restore === 'auto'
       ? restoration(picture, limits, { least, explained, own })

@@ -58,9 +58,9 @@ async function decoded(file, bytes, check) {
       });
       return { picture, metadata };
     }
-    const { plain, metadata } =
-      format === 'WebP' ? webp.readHeader(bytes) : { plain: file, metadata: {} };
-    const picture = await browser.decode(plain, true);
+    const { plain, metadata, quality } =
+      format === 'WebP' ? webp.readHeader(bytes) : { plain: file, metadata: {}, quality: null };
+    const picture = Object.assign(await browser.decode(plain, true), { quality, form: format });
     check(picture);
     return { picture, metadata };
   } catch (error) {

@@ -1,14 +1,16 @@
 /** @file The chunks that WebP files consist of, and what they say beside the pixels. */
 
 import { fromLatin, joined, latin } from './bytes.js';
+import { qualityOf } from './webp_quality.js';
 
 const [ICC_FLAG, ALPHA_FLAG, EXIF_FLAG, XMP_FLAG] = [0x20, 0x10, 0x08, 0x04];
 
 /**
  * Reads a WebP's header.
  * @param {Uint8Array} bytes Of the file.
- * @returns {{metadata: import('./metadata.js').Metadata, plain: Blob}} `plain` is the file
- *   without what would turn its pixels or change their colours.
+ * @returns {{metadata: import('./metadata.js').Metadata, plain: Blob, quality: number | null}}
+ *   `plain` is the file without what would turn its pixels or change their colours; the quality, 0
+ *   to 100, is that of the first frame, if it is lossy.
  */
 export function readHeader(bytes) {
   const metadata = {};
@@ -24,7 +26,9 @@ export function readHeader(bytes) {
       kept.push(copy);
     }
   }
-  return { metadata, plain: new Blob([riff(kept)], { type: 'image/webp' }) };
+  const plain = new Blob([riff(kept)], { type: 'image/webp' });
+  const frame = firstFrame(bytes);
+  return { metadata, plain, quality: frame && qualityOf(frame) };
 }
 
 /**
@@ -60,9 +64,21 @@ export function described(bytes, { icc, exif, xmp }, { width, height }) {
   return riff(parts);
 }
 
-function* chunks(bytes) {
+/** Returns the bytes of the first frame, or null if it is lossless. */
+function firstFrame(bytes) {
+  for (const { kind, body } of chunks(bytes)) {
+    if (kind === 'VP8 ') return body;
+    if (kind === 'VP8L') return null;
+    if (kind === 'ANMF') {
+      const [frame] = [...chunks(body, 16)].filter((each) => each.kind.startsWith('VP8'));
+      return frame?.kind === 'VP8 ' ? frame.body : null;
+    }
+  }
+  return null;
+}
+
+function* chunks(bytes, at = 12) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let at = 12;
   while (at + 8 <= bytes.length) {
     const size = view.getUint32(at + 4, true);
     const stop = at + 8 + size + (size % 2);

@@ -35,13 +35,14 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * @property {number} blocks How far the grid of JPEG blocks stands out, 0 to 1.
  * @property {number} noise Of brightness, its standard deviation in levels.
  * @property {number} colourNoise The same of Cb or Cr, whichever has more.
- * @property {number | null} quality 1 to 100, of a JPEG.
+ * @property {number | null} quality 0 to 100, of a JPEG or a lossy WebP.
+ * @property {string} form Which of them.
  */
 
 /**
  * Beyond these the restoring model of a scale does better, as `models.json` has them.
  * @typedef {object} Limits
- * @property {number} quality
+ * @property {Record<string, number>} quality Of a JPEG and of a WebP.
  * @property {number} blocks
  * @property {number} noise
  * @property {number} colour_noise
@@ -52,18 +53,20 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * @param {import('./picture.js').Picture} picture
  * @param {Limits} limits
  * @param {object} all Of all scales.
- * @param {number} all.least The lowest quality among their limits.
+ * @param {Record<string, number>} all.least The lowest quality among their limits.
  * @param {number} all.explained Up to this quality of a JPEG, blocks that stand out are its own;
  * @param {number} all.own above it, up to so much.
  * @returns {{restore: number, reason: string}} The share of the restoring model, 0 or 1, and what
  *   was found that it is for.
  */
 export function restoration(picture, limits, { least, explained, own }) {
-  const { blocks, noise, colourNoise, quality } = conditionOf(picture, least);
+  const { blocks, noise, colourNoise, quality, form } = conditionOf(picture, least);
   const found = [];
-  const ofItself = quality === null ? 0 : quality > explained ? own : Infinity;
-  if (quality !== null && quality <= limits.quality) found.push(`JPEG of quality ${quality}`);
-  else if (blocks > Math.max(limits.blocks, ofItself)) found.push('blocks of JPEG');
+  let ofItself = 0;
+  if (quality !== null && form === 'JPEG') ofItself = quality > explained ? own : Infinity;
+  if (quality !== null && quality <= limits.quality[form]) {
+    found.push(`${form} of quality ${quality}`);
+  } else if (blocks > Math.max(limits.blocks, ofItself)) found.push('blocks of JPEG');
   if (noise > limits.noise || colourNoise > limits.colour_noise) found.push('noise');
   return { restore: Number(found.length > 0), reason: found.join(' and ') };
 }
@@ -71,13 +74,13 @@ export function restoration(picture, limits, { least, explained, own }) {
 /**
  * Looks at squares all over a picture, unless its file says enough.
  * @param {import('./picture.js').Picture} picture
- * @param {number} least A JPEG up to this quality is not looked at.
+ * @param {Record<string, number>} least A JPEG or a WebP up to this quality is not looked at.
  * @returns {Condition}
  */
 export function conditionOf(picture, least) {
-  const { width, height, quality } = picture;
-  const nothing = { blocks: 0, noise: 0, colourNoise: 0, quality };
-  if (quality !== null && quality <= least) return nothing;
+  const { width, height, quality, form } = picture;
+  const nothing = { blocks: 0, noise: 0, colourNoise: 0, quality, form };
+  if (quality !== null && quality <= least[form]) return nothing;
   if (Math.min(width, height) < 2 * BLOCK) return nothing;
   const small = new Float64Array(BLOCK * BLOCK);
   const busy = new Float64Array(BLOCK * BLOCK);

@@ -19,8 +19,10 @@ export class Picture {
     this.data = data ?? integers(bits, width * height * channels);
     /** Whether the file has no colours; the three channels are equal then. */
     this.gray = false;
-    /** @type {number | null} Of a JPEG, 1 to 100 by its tables. */
+    /** @type {number | null} Of a JPEG or a lossy WebP, 0 to 100 by how coarse it is. */
     this.quality = null;
+    /** Which of them the quality is of. */
+    this.form = 'JPEG';
     /** @type {import('../files/metadata.js').Metadata} */
     this.metadata = {};
   }
@@ -55,6 +57,7 @@ export class Picture {
     return Object.assign(result, {
       gray: this.gray,
       quality: this.quality,
+      form: this.form,
       metadata: this.metadata,
     });
   }

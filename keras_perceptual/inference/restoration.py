@@ -36,7 +36,7 @@ class Limits(NamedTuple):
 # By scale, where the default models give the same LPIPS (docs/restoring.md).
 LIMITS = {
     2: Limits({"JPEG": 75, "WebP": 40}, 0.51, 1.2, 0.75),
-    4: Limits({"JPEG": 93, "WebP": 80}, 0.33, 1.2, 0.65),
+    4: Limits({"JPEG": 95, "WebP": 85}, 0.27, 1.2, 0.65),
     8: Limits({"JPEG": 90, "WebP": 65}, 0.37, 1.5, 0.25),
 }
 # What is restored at any scale.

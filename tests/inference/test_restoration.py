@@ -90,7 +90,7 @@ def test_quantisers_of_a_webp_decide(clean, quality, scale, restored):
         assert found == (restored, f"WebP of quality {source.quality}" if restored else "")
 
 
-@pytest.mark.parametrize(("quality", "scale"), [(80, 2), (94, 4), (92, 8)])
+@pytest.mark.parametrize(("quality", "scale"), [(80, 2), (96, 4), (92, 8)])
 def test_blocks_of_a_good_jpeg_are_its_own(clean, quality, scale):
     with open_source(_stored(clean, "JPEG", quality=quality)) as source:
         found = condition_of(source)

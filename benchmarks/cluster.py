@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -165,7 +166,8 @@ class Scene:
     def row(self, kind: str, out: str, ended: Ended, wrong: list[str]) -> dict[str, object]:
         """Returns what became of a run, for the table."""
         found = _outputs(self.machines.bucket / out)
-        tail = ended.errors.rpartition("failed:")[2]
+        # Ray may write to the same stream, before and after.
+        tail = re.split(r"infer\.py: \d+ failed:\n", ended.errors)[-1]
         return {
             "kill": kind,
             "seconds": round(ended.seconds, 1),

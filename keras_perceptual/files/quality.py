@@ -45,13 +45,13 @@ def webp_quality(file: BinaryIO) -> int | None:
     """
     try:
         frame = _frame(file)
-        coarseness = _quantiser(frame) / _COARSEST if frame else None
+        if frame is None:
+            return None
+        index = _quantiser(frame)
     except Exception:  # as above
         return None
-    if coarseness is None:
-        return None
     # libwebp takes the cube root of a line with a kink at quality 75.
-    linear = (1 - coarseness) ** 3
+    linear = (1 - index / _COARSEST) ** 3
     return round(150 * linear if linear < 0.5 else 50 * (1 + linear))
 
 
@@ -83,12 +83,12 @@ def _quantiser(frame: bytes) -> float:
         raise ValueError("no key frame")
     bits = _Bits(frame[10:])
     bits.number(2)  # colours, clamping
-    quantisers, absolute = [], 0
+    total, absolute = 0, 0
     if bits.number(1):  # segments
         with_map, with_values = bits.number(1), bits.number(1)
         if with_values:
             absolute = bits.number(1)
-            quantisers = [bits.signed(7) for _ in range(4)]
+            total = sum(bits.signed(7) for _ in range(4))
             for _ in range(4):  # the loop filter's strengths
                 bits.signed(6)
         if with_map:
@@ -100,7 +100,7 @@ def _quantiser(frame: bytes) -> float:
             bits.signed(6)
     bits.number(2)  # partitions
     base = 0 if absolute else bits.number(7)
-    return base + sum(quantisers) / max(len(quantisers), 1)
+    return base + total / 4
 
 
 class _Bits:

@@ -200,7 +200,7 @@ class Pass:
         bands, columns = spans(height, tile.height, around), spans(width, tile.width, around)
         image = self._cores.image() if self._cores else nullcontext()
         strip = Strip(width * self.scale, 3 + alpha, dtype, int(0.15 * budget))
-        runs = self._run_tiles(take, height, width, bands, columns, alpha)
+        runs = self._run_tiles(take, bands, columns, alpha)
         done = 0.0
 
         def report() -> None:
@@ -225,13 +225,7 @@ class Pass:
                 yield from strip.rows()
 
     def _run_tiles(
-        self,
-        take: Take,
-        height: int,
-        width: int,
-        bands: list[Span],
-        columns: list[Span],
-        alpha: bool,
+        self, take: Take, bands: list[Span], columns: list[Span], alpha: bool
     ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
         """Yields what each tile sees, and what the engine makes of it."""
         ranges = [needed(band, alpha) for band in bands]

@@ -27,7 +27,7 @@ export function readHeader(bytes) {
     }
   }
   const plain = new Blob([riff(kept)], { type: 'image/webp' });
-  const frame = firstFrame(bytes);
+  const frame = firstFrame(chunks(bytes));
   return { metadata, plain, quality: frame && qualityOf(frame) };
 }
 
@@ -64,15 +64,12 @@ export function described(bytes, { icc, exif, xmp }, { width, height }) {
   return riff(parts);
 }
 
-/** Returns the bytes of the first frame, or null if it is lossless. */
-function firstFrame(bytes) {
-  for (const { kind, body } of chunks(bytes)) {
+/** Returns the bytes of the first frame among chunks, or null if it is lossless. */
+function firstFrame(found) {
+  for (const { kind, body } of found) {
     if (kind === 'VP8 ') return body;
     if (kind === 'VP8L') return null;
-    if (kind === 'ANMF') {
-      const [frame] = [...chunks(body, 16)].filter((each) => each.kind.startsWith('VP8'));
-      return frame?.kind === 'VP8 ' ? frame.body : null;
-    }
+    if (kind === 'ANMF') return firstFrame(chunks(body, 16));
   }
   return null;
 }

@@ -87,7 +87,7 @@ class Conversion:
             form = form or opened.format
             if not (self.frames and opened.frames > 1 and opened.format.animated):
                 return self._picture(opened, to, form, progress)
-        return self._animation(source, to, form, progress)
+        return self._animation(source, opened, to, form, progress)
 
     def _picture(
         self, source: Source, target: Path | BinaryIO, form: Format, progress: Progress | None
@@ -121,13 +121,14 @@ class Conversion:
     def _animation(
         self,
         source: str | os.PathLike | bytes,
+        opened: Source,
         target: Path | BinaryIO,
         form: Format,
         progress: Progress | None,
     ) -> tuple[int, int]:
         """Takes an animation frame by frame; the paper's matching is of each frame alone.
 
-        What the first one shows decides for all.
+        What the first one shows, and the header, decide for all.
         """
         animation = read_frames(source, memory=self.memory)
         x, y, width, height = self._part(animation.name, animation.width, animation.height)
@@ -140,7 +141,7 @@ class Conversion:
             for number, frame in enumerate(animation):
                 request = Request.of(frame[y : y + height, x : x + width], size)
                 if number == 0:
-                    look = cache(request.inspect)
+                    look = cache(partial(condition_of, opened, request.inspect))
                 chosen = None if number else self.chosen
                 request = replace(request, inspect=look, chosen=chosen)
                 yield gathered(sequence.pipeline(request), request)

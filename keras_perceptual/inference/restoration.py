@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from keras_perceptual import zoo
@@ -21,7 +22,7 @@ class Limits(NamedTuple):
     """What a scale's clean model still does better with; clean pictures stay below.
 
     Args:
-        quality: of a JPEG and of a WebP; up to it the restoring model does better.
+        quality: of a lossy file, by its format; up to it the restoring model does better.
         blocks: as `Condition` has them; in a JPEG at least `OWN`.
         noise: as `Condition` has it.
         colour_noise: the same.
@@ -35,9 +36,9 @@ class Limits(NamedTuple):
 
 # By scale, where the default models give the same LPIPS (docs/restoring.md).
 LIMITS = {
-    2: Limits({"JPEG": 75, "WebP": 40}, 0.51, 1.2, 0.75),
-    4: Limits({"JPEG": 95, "WebP": 85}, 0.27, 1.2, 0.65),
-    8: Limits({"JPEG": 90, "WebP": 65}, 0.37, 1.5, 0.25),
+    2: Limits({"JPEG": 75, "WebP": 40, "AVIF": 50}, 0.51, 1.2, 0.75),
+    4: Limits({"JPEG": 95, "WebP": 85, "AVIF": 80}, 0.27, 1.2, 0.65),
+    8: Limits({"JPEG": 90, "WebP": 65, "AVIF": 65}, 0.37, 1.5, 0.25),
 }
 # What is restored at any scale.
 LEAST = {form: min(limits.quality[form] for limits in LIMITS.values()) for form in QUALITIES}
@@ -55,11 +56,12 @@ def limits_of(factor: float) -> Limits:
     return LIMITS[min(LIMITS, key=lambda measured: abs(measured - scale))]
 
 
-def condition_of(source: Source) -> Condition:
+def condition_of(source: Source, look: Callable[[], Condition] | None = None) -> Condition:
     """Looks at a picture in a file, at its pixels only if its header does not decide.
 
     Args:
-        source: of the picture; it is read beside.
+        source: of the picture.
+        look: looks at its pixels; by default they are read beside.
 
     Raises:
         ImageError: if the file breaks off or is damaged.
@@ -67,9 +69,12 @@ def condition_of(source: Source) -> Condition:
     quality, form = source.quality, source.format.name
     if quality is not None and quality <= LEAST[form]:
         return Condition(quality=quality, form=form)
+    return (look or partial(_seen, source))()._replace(quality=quality, form=form)
+
+
+def _seen(source: Source) -> Condition:
     with source.again() as again:
-        seen = inspect(again.take, again.height, again.width)
-    return seen._replace(quality=quality, form=form)
+        return inspect(again.take, again.height, again.width)
 
 
 def restoration(condition: Condition, factor: float = 4) -> tuple[float, str]:

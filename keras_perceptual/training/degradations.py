@@ -188,14 +188,14 @@ def compressed(
     offset: tuple[int, int] = (0, 0),
     form: str = "JPEG",
 ) -> np.ndarray:
-    """Compresses as JPEG or WebP.
+    """Compresses as JPEG, WebP or AVIF.
 
     Args:
         image: `[H, W, 3]` uint8.
         quality: 1 to 95.
         subsampling: of a JPEG's colour: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
         offset: rows and columns, 0 to 7, that the first block begins before the image.
-        form: "JPEG" or "WebP".
+        form: "JPEG", "WebP" or "AVIF".
 
     Returns:
         The same shape, uint8.
@@ -203,7 +203,8 @@ def compressed(
     top, left = offset
     padded = np.pad(image, ((top, 0), (left, 0), (0, 0)), "edge")
     file = io.BytesIO()
-    Image.fromarray(padded).save(file, form, quality=quality, subsampling=subsampling)
+    options = {"subsampling": subsampling} if form == "JPEG" else {}
+    Image.fromarray(padded).save(file, form, quality=quality, **options)
     with Image.open(file) as stored:
         return np.asarray(stored.convert("RGB"))[top:, left:]
 
@@ -224,19 +225,19 @@ def degradation(name: str) -> Degrade:
     """Returns what makes test images.
 
     Args:
-        name: a key of `DEGRADATIONS`, or `jpegQ` or `webpQ` for that of quality Q, or `noiseN`
-            for colour noise of N levels, of bicubic reductions.
+        name: a key of `DEGRADATIONS`, or `jpegQ`, `webpQ` or `avifQ` for that of quality Q, or
+            `noiseN` for colour noise of N levels, of bicubic reductions.
 
     Raises:
         ValueError: for another name.
     """
     if name in DEGRADATIONS:
         return DEGRADATIONS[name]
-    found = re.fullmatch(r"(jpeg|webp|noise)([1-9]\d?)", name)
+    found = re.fullmatch(r"(jpeg|webp|avif|noise)([1-9]\d?)", name)
     if not found:
         known = ", ".join(DEGRADATIONS)
         raise ValueError(
-            f"expected a degradation of {known}, jpegQ, webpQ or noiseN, received {name!r}"
+            f"expected a degradation of {known}, jpegQ, webpQ, avifQ or noiseN, received {name!r}"
         )
     kind, number = found[1], int(found[2])
     if kind == "noise":

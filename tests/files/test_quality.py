@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from keras_perceptual.files import open_source
-from keras_perceptual.files.quality import jpeg_quality, webp_quality
+from keras_perceptual.files.quality import avif_quality, jpeg_quality, webp_quality
 from tests.conftest import SAMPLES
 
 
@@ -37,7 +38,35 @@ def test_the_quality_of_a_webp(quality, options):
     assert abs(webp_quality(_file(quality, "WebP", **options)) - quality) <= 10
 
 
+@pytest.mark.parametrize("quality", [1, 20, 40, 60, 80, 95])
+@pytest.mark.parametrize(
+    "options", [{"mode": "RGB"}, {"mode": "RGBA"}, {"mode": "L", "subsampling": "4:0:0"}], ids=str
+)
+@pytest.mark.parametrize("size", [(1, 1), (70, 40), (4600, 90)])
+def test_the_quality_of_an_avif(quality, options, size):
+    image = Image.effect_noise(size, 60).convert(options["mode"])
+    file = io.BytesIO()
+    image.save(file, "AVIF", quality=quality, speed=10, **options)
+    assert abs(avif_quality(file) - quality) <= 3
+
+
+def test_the_quality_of_an_animated_avif():
+    # Its header is a longer one, and it is meant to be better than the others of its frames.
+    assert 50 <= avif_quality(_file(50, "AVIF", save_all=True)) <= 65
+
+
+def test_the_quality_of_a_broken_avif():
+    content = _file(50, "AVIF", speed=10).getvalue()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        broken = bytearray(content[: rng.integers(30, len(content))])
+        broken[rng.integers(20, min(len(broken), 400))] = rng.integers(256)
+        quality = avif_quality(io.BytesIO(broken))
+        assert quality is None or 0 <= quality <= 100
+
+
 def test_what_has_lost_nothing_has_none():
+    assert avif_quality(_file(100, "AVIF", speed=10)) is None
     assert webp_quality(_file(50, "WebP", lossless=True)) is None
     content = _file(50, "WebP").getvalue()
     assert webp_quality(io.BytesIO(content[:30])) is None
@@ -56,3 +85,5 @@ def test_a_source_knows_it():
         assert source.take(4).shape == (4, source.width, 3)
     with open_source(_file(60, "WebP").getvalue()) as source:
         assert 50 <= source.quality <= 70
+    with open_source(_file(60, "AVIF").getvalue()) as source:
+        assert source.quality == 59

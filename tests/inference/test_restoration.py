@@ -210,6 +210,18 @@ def test_the_first_frame_decides_for_an_animation(clean, tmp_path):
     assert [choice.model for choice in choices] == ["x4-feature"]
 
 
+def test_the_quality_of_an_animation_decides(clean, tmp_path):
+    frame = Image.fromarray(clean)
+    frame.save(tmp_path / "a.webp", save_all=True, append_images=[frame.rotate(9)], quality=60)
+    choices = []
+    Upscaler().upscale_file(
+        tmp_path / "a.webp", tmp_path / "b.webp", frames=True, chosen=choices.append
+    )
+    (choice,) = choices
+    assert choice.model == "x4-photo"
+    assert choice.reason.startswith("WebP of quality")
+
+
 def test_a_file_that_breaks_off_is_told_once(clean, tmp_path):
     content = _stored(clean, "PNG")
     (tmp_path / "a.png").write_bytes(content[: len(content) // 2])

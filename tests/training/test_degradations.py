@@ -105,18 +105,22 @@ def test_each_named_one_makes_lr(name, hr):
 
 
 def test_names_have_numbers(hr):
-    jpeg, webp, noise = (
+    jpeg, webp, avif, noise = (
         [
             psnr_y(degradation(f"{kind}{n}")(hr, 4, np.random.default_rng(0)), degrade(hr, 4))
             for n in ns
         ]
-        for kind, ns in (("jpeg", (30, 60, 90)), ("webp", (30, 60, 90)), ("noise", (8, 4, 2)))
+        for kind, ns in (
+            *((kind, (30, 60, 90)) for kind in ("jpeg", "webp", "avif")),
+            ("noise", (8, 4, 2)),
+        )
     )
     assert jpeg == sorted(jpeg)
     assert webp == sorted(webp)
+    assert avif == sorted(avif)
     assert noise == sorted(noise)
     for name in ("jpeg", "jpeg100", "noise0", "noise-3", "rain"):
-        with pytest.raises(ValueError, match=f"jpegQ, webpQ or noiseN, received '{name}'"):
+        with pytest.raises(ValueError, match=f"jpegQ, webpQ, avifQ or noiseN, received '{name}'"):
             degradation(name)
 
 

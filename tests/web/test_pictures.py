@@ -159,8 +159,9 @@ def test_webp_with_opacity(site, result, expected, small, tmp_path):
 
 @pytest.mark.both
 @pytest.mark.parametrize("animated", [False, True])
-def test_a_lossy_webp_is_restored(result, expected, small, tmp_path, animated):
-    file = tmp_path / "a.webp"
+@pytest.mark.parametrize("form", ["webp", "avif"])
+def test_a_lossy_file_is_restored(result, expected, small, tmp_path, form, animated):
+    file = tmp_path / f"a.{form}"
     small.save(file, quality=40, save_all=animated, append_images=[small.rotate(90)] * animated)
     made = result(file)
     restored, clean = (

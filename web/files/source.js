@@ -1,6 +1,7 @@
 /** @file Image files to pictures: told apart by their first bytes, decoded, cleaned, upright. */
 
 import { latin } from './bytes.js';
+import * as avif from './avif.js';
 import * as browser from './browser_decoder.js';
 import * as jpeg from './jpeg.js';
 import { cleaned } from './metadata.js';
@@ -58,9 +59,10 @@ async function decoded(file, bytes, check) {
       });
       return { picture, metadata };
     }
-    const { plain, metadata, quality } =
-      format === 'WebP' ? webp.readHeader(bytes) : { plain: file, metadata: {}, quality: null };
-    const picture = Object.assign(await browser.decode(plain, true), { quality, form: format });
+    const quality = format === 'AVIF' ? avif.qualityOf(bytes) : null;
+    const { plain, metadata, ...about } =
+      format === 'WebP' ? webp.readHeader(bytes) : { plain: file, metadata: {}, quality };
+    const picture = Object.assign(await browser.decode(plain, true), { ...about, form: format });
     check(picture);
     return { picture, metadata };
   } catch (error) {

@@ -35,14 +35,14 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * @property {number} blocks How far the grid of JPEG blocks stands out, 0 to 1.
  * @property {number} noise Of brightness, its standard deviation in levels.
  * @property {number} colourNoise The same of Cb or Cr, whichever has more.
- * @property {number | null} quality 0 to 100, of a JPEG or a lossy WebP.
+ * @property {number | null} quality 0 to 100, of a JPEG, or a lossy WebP or AVIF.
  * @property {string} form Which of them.
  */
 
 /**
  * Beyond these the restoring model of a scale does better, as `models.json` has them.
  * @typedef {object} Limits
- * @property {Record<string, number>} quality Of a JPEG and of a WebP.
+ * @property {Record<string, number>} quality Of a lossy file, by its format.
  * @property {number} blocks
  * @property {number} noise
  * @property {number} colour_noise
@@ -74,7 +74,7 @@ export function restoration(picture, limits, { least, explained, own }) {
 /**
  * Looks at squares all over a picture, unless its file says enough.
  * @param {import('./picture.js').Picture} picture
- * @param {Record<string, number>} least A JPEG or a WebP up to this quality is not looked at.
+ * @param {Record<string, number>} least By its format; a file up to this quality is not looked at.
  * @returns {Condition}
  */
 export function conditionOf(picture, least) {

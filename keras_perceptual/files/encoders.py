@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from keras_perceptual.files import jp2, png, png_encoder, tags
+from keras_perceptual.files import jp2, png, png_writer, tags
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import RESOLUTION, Metadata, resolution
 from keras_perceptual.files.vips import Guarded, pyvips
@@ -117,7 +117,7 @@ def _save(
 def _png(image: pyvips.Image, metadata: Metadata, _: int | None, file: BinaryIO) -> None:
     more = []
     if image.get_typeof("icc-profile-data"):
-        more.append(png_encoder.profile(image.get("icc-profile-data")))
+        more.append(png_writer.profile(image.get("icc-profile-data")))
     if metadata.dpi:
         x, y = (min(2**31 - 1, round(each * _METRE)) for each in metadata.dpi)
         more.append(png.chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
@@ -125,7 +125,7 @@ def _png(image: pyvips.Image, metadata: Metadata, _: int | None, file: BinaryIO)
         more.append(png.chunk(b"eXIf", metadata.exif))
     if metadata.xmp:
         more.append(png.international_text(png.XMP, metadata.xmp.rstrip(b"\0")))
-    png_encoder.write(image, file, *more)
+    png_writer.write(image, file, *more)
 
 
 def _jpeg(image: pyvips.Image, metadata: Metadata, quality: int | None, file: BinaryIO) -> None:

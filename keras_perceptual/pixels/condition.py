@@ -18,6 +18,7 @@ _BLOCK = 8
 _CHANCE = 0.9  # in clean images it comes to 0.7
 _ENOUGH = 128  # blocks; in fewer there may be texture and nothing else
 _MOST_NOISE = 60.0  # levels; what has more is a pattern
+_GROUND, _LINES = 16, 64  # alike pixels of a block with drawn lines, and the levels it spans
 _FEWEST_SHADES = 32  # of 4096 pixels; what has fewer is drawn
 
 # The DCT of a block, and parts of its coefficients by u + v.
@@ -136,13 +137,18 @@ def _noise(blocks: np.ndarray) -> tuple[float, float]:
 
     White noise is as strong in the highest frequencies as below; texture is weaker there, so what
     is weaker counts less. Drawn blocks do not count, where most pixels are as bright as the next,
-    which noise does not leave.
+    or lines lie on a ground of one level: noise leaves neither.
     """
     means = blocks[:, 0].mean(axis=(-2, -1))
     seen = blocks[(means > 10) & (means < 245)]  # what is black or white has lost its noise
-    drawn = (np.diff(seen[:, 0], axis=-1) == 0).mean(axis=(-2, -1)) > 0.5
+    levels = np.sort(seen[:, 0].reshape(len(seen), _BLOCK**2))
+    ground = (levels[:, _GROUND - 1 :] == levels[:, : 1 - _GROUND]).any(axis=-1)
+    lined = ground & (levels[:, -1] - levels[:, 0] > _LINES)
+    drawn = lined | ((np.diff(seen[:, 0], axis=-1) == 0).mean(axis=(-2, -1)) > 0.5)
     shades = np.unique(seen[:: len(seen) // 64 + 1, 0])
-    if len(seen) < 4 or drawn.mean() > 0.5 or len(shades) < _FEWEST_SHADES:
+    if len(seen) < 4 or len(shades) < _FEWEST_SHADES:
+        return 0.0, 0.0
+    if drawn.mean() > 0.5 or lined.mean() > 0.25:
         return 0.0, 0.0
     found = []
     for plane in np.moveaxis(_DCT @ seen[~drawn] @ _DCT.T, 1, 0):

@@ -72,6 +72,12 @@ def _drawn():
         for line in range(12):
             draw.text((3, 12 * line), "Sphinx of black quartz, judge 0123", (20, 20, 60))
         yield f"text {mode}", np.asarray(image)
+    for colour in ("black", (0, 80, 200)):  # reduced, so that hardly a pixel is like the next
+        image = Image.new("RGB", (600, 400), "white")
+        draw = ImageDraw.Draw(image)
+        for line in range(16):
+            draw.text((8, 26 * line), "Sphinx of black quartz, judge " * 4, colour, font_size=20)
+        yield f"small text {colour}", np.asarray(image.resize((300, 200), Image.Resampling.BICUBIC))
     y, x = np.mgrid[:128, :160]
     yield "checkerboard", np.repeat(((x + y) % 2 * 255)[..., None], 3, -1).astype(np.uint8)
 

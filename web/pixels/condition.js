@@ -12,6 +12,7 @@ const BLOCK = 8;
 const CHANCE = 0.9;
 const ENOUGH = 128; // blocks; in fewer there may be texture and nothing else
 const MOST_NOISE = 60; // levels; what has more is a pattern
+const [GROUND, LINES] = [16, 64]; // alike pixels of a block with drawn lines, and the levels it spans
 const FEWEST_SHADES = 32;
 
 const YCBCR = [
@@ -198,12 +199,14 @@ function noiseOf(blocks) {
     const mean = average(luma);
     return mean > 10 && mean < 245; // what is black or white has lost its noise
   });
-  const painted = seen.filter(([luma]) => !drawn(luma));
+  const withLines = new Set(seen.filter(([luma]) => lined(luma)));
+  const painted = seen.filter((block) => !withLines.has(block) && !drawn(block[0]));
   const shades = new Set();
   const step = Math.floor(seen.length / 64) + 1;
   for (let i = 0; i < seen.length; i += step) seen[i][0].forEach((level) => shades.add(level));
-  if (seen.length < 4 || (seen.length - painted.length) / seen.length > 0.5) return none;
-  if (shades.size < FEWEST_SHADES) return none;
+  if (seen.length < 4 || shades.size < FEWEST_SHADES) return none;
+  if ((seen.length - painted.length) / seen.length > 0.5) return none;
+  if (withLines.size / seen.length > 0.25) return none;
   const [light, ...colours] = [0, 1, 2].map((plane) => {
     const spectra = painted.map((block) => spectrum(block[plane]));
     const energy = (each) => meanSquare(each, TEXTURE);
@@ -223,6 +226,13 @@ function drawn(luma) {
   let same = 0;
   for (let i = 0; i < 64; i++) if ((i & 7) < 7 && luma[i] === luma[i + 1]) same++;
   return same / 56 > 0.5;
+}
+
+/** Says whether lines lie on a ground of one level, which noise does not leave either. */
+function lined(luma) {
+  const levels = luma.slice().sort();
+  if (levels[63] - levels[0] <= LINES) return false;
+  return levels.some((level, i) => level === levels[i + GROUND - 1]);
 }
 
 /** Returns the two-dimensional DCT of a block. */

@@ -14,8 +14,9 @@ class Smooth(NamedTuple):
 
     Args:
         radius: pixels to each side that must be smooth too, at least 2.
-        most: levels that a third difference has at most. Cubic convolution is exact where it is 0;
-            rounding makes up to 4 of that. At 0 little passes but flat colours.
+        most: levels that a third difference has at most, besides half of the first one: a wave of
+            9 pixels has that. Cubic convolution is exact where it is 0; rounding makes up to 4 of
+            that. At 0 little passes but flat colours, and no waves.
     """
 
     radius: int
@@ -45,7 +46,9 @@ def _smooth_columns(image: np.ndarray, how: Smooth) -> np.ndarray:
         column = image[..., c].astype(np.int32 if deep else np.int16)
         # Beyond its ends a column goes on as it would turned about them: a slope as the same slope.
         a = np.pad(column, (around, (0, 0)), "reflect", reflect_type="odd")
-        flags &= np.abs(a[3:] - a[:-3] + 3 * (a[1:-2] - a[2:-1])) <= most
+        first = a[2:-1] - a[1:-2]
+        limit = most + np.abs(first) // 2 if most else 0
+        flags &= np.abs(a[3:] - a[:-3] - 3 * first) <= limit
         if not flags.any():
             break
     even = np.pad(_all_of(flags, 2 * how.radius - 2), ((0, 0), around), constant_values=True)

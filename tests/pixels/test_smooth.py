@@ -21,7 +21,10 @@ def test_all_around_is_smooth(rng, size, radius, most):
     for turned in (image, image.swapaxes(0, 1)):
         around = [(radius, radius), (0, 0), (0, 0)]
         beyond = np.pad(turned.astype(int), around, "reflect", reflect_type="odd")
-        thirds = np.abs(np.diff(beyond, 3, axis=0)).max(axis=-1)
+        thirds = np.abs(np.diff(beyond, 3, axis=0))
+        if most:
+            thirds = thirds - np.abs(np.diff(beyond, axis=0))[1:-1] / 2
+        thirds = thirds.max(axis=-1)
         each = [thirds[y : y + 2 * radius - 2].max(axis=0) for y in range(len(turned))]
         roughest.append(maximum_filter1d(each, 2 * radius + 1, axis=1, mode="constant"))
     expected = np.maximum(roughest[0], roughest[1].T) <= most
@@ -38,6 +41,15 @@ def test_rounded_curves_are_smooth(rng, dtype):
         image = np.clip(np.repeat(curve[..., None], 3, 2).round(), 0, 255).astype(dtype) * depth
         inside = (image > 0).all() and (image < 255 * depth).all()
         assert smooth(image.astype(dtype), Smooth(2, 4)).all() or not inside
+
+
+@pytest.mark.parametrize(("length", "is_smooth"), [(5, False), (9, True), (30, True)])
+def test_long_waves_are_smooth(length, is_smooth):
+    wave = np.rint(127 + 120 * np.sin(np.arange(90) * 2 * np.pi / length)).astype(np.uint8)
+    image = np.broadcast_to(wave[:, None, None], (90, 20, 3))
+    found = smooth(image, Smooth(2, 4))[4:-4]  # at its ends it is bent
+    assert found.all() if is_smooth else not found.any()
+    assert not smooth(image, Smooth(2, 0)).all()
 
 
 def test_one_level_of_one_channel_counts():

@@ -182,6 +182,8 @@ def test_flat_parts_stay_as_they_are(result, tmp_path):
 def test_gradients_are_interpolated(result, expected, tmp_path, scale):
     image = Image.fromarray(drawn()["gradient"])
     image.paste((255, 255, 255), (30, 20, 50, 40))
+    wave = 127 + 120 * np.sin(np.arange(30)[:, None] / 2 + np.arange(30) / 3)
+    image.paste(Image.fromarray(wave.astype(np.uint8)), (60, 30))
     image.save(tmp_path / "a.png")
     made = expected(tmp_path / "a.png", scale, precision="auto")
     assert _difference(result(tmp_path / "a.png", scale=str(scale)), made) == 0

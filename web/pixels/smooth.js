@@ -4,7 +4,8 @@
  * What counts as smooth.
  * @typedef {object} Smooth
  * @property {number} radius Pixels to each side that must be smooth too, at least 2.
- * @property {number} most Levels that a third difference has at most.
+ * @property {number} most Levels that a third difference has at most, besides half of the first,
+ *   unless it is 0.
  */
 
 /**
@@ -52,7 +53,11 @@ export function smooth(picture, how) {
 function mark({ bits, data }, line, { radius, most }, flags, to) {
   const limit = most * (bits === 16 ? 257 : 1);
   const [r, g, b] = [0, 1, 2].map((channel) => beyond(data, line, channel, radius));
-  const large = (a, i) => Math.abs(a[i + 3] - a[i] + 3 * (a[i + 1] - a[i + 2])) > limit;
+  const half = limit && 0.5;
+  const large = (a, i) => {
+    const first = a[i + 2] - a[i + 1];
+    return Math.abs(a[i + 3] - a[i] - 3 * first) > limit + half * Math.abs(first);
+  };
   let last = -1; // of the large ones
   for (let i = 0; i < r.length - 3; i++) {
     if (large(r, i) || large(g, i) || large(b, i)) last = i;

@@ -34,7 +34,9 @@ def avif_quantiser(file: BinaryIO) -> int:
     meta = dict(_boxes(head))[b"meta"]
     boxes = dict(_boxes(meta[4:]))
     file.seek(_place(boxes[b"iloc"], _pictures(boxes[b"iinf"])[0]))
-    units = dict(_units(file.read(_FRAME)))
+    units: dict[int, bytes] = {}
+    for kind, body in _units(file.read(_FRAME)):
+        units.setdefault(kind, body)  # of a small picture, the next frame may be read too
     sequence = _Sequence(_Bits(units[_SEQUENCE]))
     frame = units[_FRAME_HEADER] if _FRAME_HEADER in units else units[_WHOLE_FRAME]
     return _base(_Bits(frame), sequence)

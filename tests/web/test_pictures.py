@@ -167,7 +167,9 @@ def test_a_lossy_file_is_restored(result, expected, small, tmp_path, form, anima
     restored, clean = (
         np.abs(pixels(made) - pixels(expected(file, restore=restore))).mean() for restore in (1, 0)
     )
-    assert restored < 0.1 < clean  # browsers decode it a little differently
+    # Browsers decode WebP a little differently, and AVIF by more.
+    assert restored < (0.1 if form == "webp" else 0.8 * clean)
+    assert clean > 0.1
 
 
 def test_flat_parts_stay_as_they_are(result, tmp_path):

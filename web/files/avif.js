@@ -100,7 +100,9 @@ function unitsOf(bytes) {
       size |= (bytes[at] & 127) << shift;
       more = bytes[at] & 128;
     }
-    units.set((head >> 3) & 15, bytes.subarray(at, at + size));
+    const kind = (head >> 3) & 15;
+    // Of a small picture, the next frame may be here too.
+    if (!units.has(kind)) units.set(kind, bytes.subarray(at, at + size));
     at += size;
   }
   return units;

@@ -22,8 +22,8 @@ def avif_quantiser(file: BinaryIO) -> int:
         file: an AVIF.
 
     Raises:
-        ValueError: if it is of a kind that is not read here: more than one operating point's
-            timing, a frame of another size, tiles of uneven sizes.
+        ValueError: if it is of a kind that is not read here: with a timing, a frame of another
+            size, tiles of uneven sizes.
         IndexError, KeyError: if it is damaged.
 
     Source: ISO/IEC 14496-12, sections 8.11.3 and 8.11.6; the AV1 bitstream specification,
@@ -33,7 +33,7 @@ def avif_quantiser(file: BinaryIO) -> int:
     head = file.read(_HEAD)
     meta = dict(_boxes(head))[b"meta"]
     boxes = dict(_boxes(meta[4:]))
-    file.seek(_place(boxes[b"iloc"], _pictures(boxes[b"iinf"])[0]))
+    file.seek(_place(boxes[b"iloc"], _first_picture(boxes[b"iinf"])))
     units: dict[int, bytes] = {}
     for kind, body in _units(file.read(_FRAME)):
         units.setdefault(kind, body)  # of a small picture, the next frame may be read too
@@ -52,15 +52,13 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += size
 
 
-def _pictures(box: bytes) -> list[int]:
-    """Returns the numbers of the items that AV1 codes, from the box that describes them."""
-    count = 2 if box[0] == 0 else 4
-    found = []
-    for kind, entry in _boxes(box[4 + count :]):
+def _first_picture(box: bytes) -> int:
+    """Returns the number of the first item that AV1 codes, from the box that describes them."""
+    for kind, entry in _boxes(box[8 if box[0] else 6 :]):
         width = 2 if entry[0] < 3 else 4
         if kind == b"infe" and entry[6 + width : 10 + width] == b"av01":
-            found.append(int.from_bytes(entry[4 : 4 + width], "big"))
-    return found
+            return int.from_bytes(entry[4 : 4 + width], "big")
+    raise KeyError("av01")
 
 
 def _place(box: bytes, wanted: int) -> int:

@@ -83,7 +83,7 @@ def _with_profile(image: pyvips.Image, form: Format, metadata: Metadata) -> pyvi
 
 
 def _accepts(form: Format, image: pyvips.Image) -> bool:
-    """Says whether the encoder takes the profile of an image: libpng fails on a faulty one."""
+    """Says whether a PNG can have the profile of an image: libpng fails on a faulty one."""
     if form.name != "PNG":
         return True
     pixel = pyvips.Image.black(1, 1, bands=image.bands).copy(interpretation=image.interpretation)

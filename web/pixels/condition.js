@@ -12,7 +12,7 @@ const BLOCK = 8;
 const CHANCE = 0.9;
 const ENOUGH = 128; // blocks; in fewer there may be texture and nothing else
 const MOST_NOISE = 60; // levels; what has more is a pattern
-const [GROUND, LINES] = [16, 64]; // alike pixels of a block with drawn lines, and the levels it spans
+const [GROUND, LINES] = [16, 64]; // alike pixels of a block with drawn lines; levels it spans
 const FEWEST_SHADES = 32;
 
 const YCBCR = [

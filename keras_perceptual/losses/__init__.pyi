@@ -8,6 +8,7 @@ from .terms import chroma as chroma
 from .terms import feature_reconstruction as feature_reconstruction
 from .terms import gram_matrix as gram_matrix
 from .terms import luma_absolute as luma_absolute
+from .terms import luma_squared as luma_squared
 from .terms import palette as palette
 from .terms import palette_distance as palette_distance
 from .terms import phase_bias as phase_bias

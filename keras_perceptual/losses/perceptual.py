@@ -15,6 +15,7 @@ from keras_perceptual.losses.terms import (
     feature_reconstruction,
     gram_matrix,
     luma_absolute,
+    luma_squared,
     palette,
     palette_distance,
     phase_bias,
@@ -31,6 +32,7 @@ __all__ = ["PerceptualLoss", "check_names", "layer_of"]
 _PIXEL = {
     "chroma": lambda hr, sr, scale: chroma(hr, sr),
     "luma_absolute": lambda hr, sr, scale: luma_absolute(hr, sr),
+    "luma_squared": lambda hr, sr, scale: luma_squared(hr, sr),
     "pixel_absolute": lambda hr, sr, scale: pixel_absolute(hr, sr),
     "pixel_squared": lambda hr, sr, scale: pixel_squared(hr, sr),
     "phase_bias": phase_bias,
@@ -53,10 +55,10 @@ class PerceptualLoss:
 
     Args:
         weights: loss name to weight. Names are `pixel_absolute`, `pixel_squared`,
-            `luma_absolute`, `chroma`, `total_variation`, `phase_bias`, `palette`, and
-            `feature:LAYER`, `texture:LAYER` and `style:LAYER` for any output of the loss network;
-            `style:LAYER/K` and `palette/K` are of images reduced by K, whose strokes are K times
-            as large.
+            `luma_absolute`, `luma_squared`, `chroma`, `total_variation`, `phase_bias`, `palette`,
+            and `feature:LAYER`, `texture:LAYER` and `style:LAYER` for any output of the loss
+            network; `style:LAYER/K` and `palette/K` are of images reduced by K, whose strokes are K
+            times as large.
         scale: the generator's scale, for `phase_bias`.
         loss_network: a model from `[N, H, W, 3]` to a dict of features by layer name; needed
             only for losses of features.

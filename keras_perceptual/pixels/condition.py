@@ -20,6 +20,7 @@ _ENOUGH = 128  # blocks; in fewer there may be texture and nothing else
 _MOST_NOISE = 60.0  # levels; what has more is a pattern
 _GROUND, _LINES = 16, 64  # alike pixels of a block with drawn lines, and the levels it spans
 _FEWEST_SHADES = 32  # of 4096 pixels; what has fewer is drawn
+_ALIKE, _CELLS = 0.3, 0.65  # of a block's neighbours, and of the blocks that have as many
 
 # The DCT of a block, and parts of its coefficients by u + v.
 _INDEX = np.arange(_BLOCK)
@@ -64,7 +65,7 @@ def inspect(take: Take, height: int, width: int) -> Condition:
     if min(height, width) < 2 * _BLOCK:
         return Condition()
     small, busy = (np.zeros((_BLOCK, _BLOCK)) for _ in range(2))
-    blocks = []
+    squares = []
     top = 0
     for down in _parts(height):
         while top < down.start:
@@ -75,8 +76,11 @@ def inspect(take: Take, height: int, width: int) -> Condition:
             planes = as_levels(rows[:, across, :3]) @ YCBCR.T
             for total, found in zip((small, busy), _grid(planes[..., 0]), strict=True):
                 total += found
-            blocks.append(_blocks(planes))
-    return Condition(_isolation(small, busy), *_noise(np.concatenate(blocks)))
+            squares.append(planes)
+    apart, (y, x) = _isolation(small, busy)
+    if apart and _cells(np.concatenate([_blocks(planes[y:, x:]) for planes in squares])):
+        apart = 0.0
+    return Condition(apart, *_noise(np.concatenate([_blocks(planes) for planes in squares])))
 
 
 def _parts(length: int) -> list[slice]:
@@ -113,15 +117,28 @@ def _grid(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return tuple(by_offset)
 
 
-def _isolation(small: np.ndarray, busy: np.ndarray) -> float:
-    """Returns how far one offset has more small coefficients than others have."""
-    shares = np.sort((small / np.maximum(busy, 1))[busy >= 8])
-    if len(shares) < _BLOCK**2 / 2:
-        return 0.0
-    apart = float(shares[-1] - np.median(shares))
+def _isolation(small: np.ndarray, busy: np.ndarray) -> tuple[float, tuple[int, int]]:
+    """Returns how far one offset has more small coefficients than others have, and which."""
+    usual = np.median(busy)
+    # A block of which JPEG left no high coefficient is busy at all offsets but its own. A few
+    # blocks less than usual are chance.
+    least = np.maximum(busy, max(usual - np.sqrt(usual), 1))
+    shares = (small + least - busy) / least
+    second, first = np.sort(shares.ravel())[-2:]
+    apart = float(first - np.median(shares))
     # Enlarged pixels make several offsets stand out, JPEG one. Of few blocks chance makes one.
-    alone = shares[-1] - shares[-2] > 0.01 and apart > _CHANCE / np.sqrt(np.median(busy))
-    return apart if alone else 0.0
+    alone = usual >= 8 and first - second > 0.01 and apart > _CHANCE / np.sqrt(usual)
+    y, x = divmod(int(shares.argmax()), _BLOCK)
+    return apart if alone else 0.0, (y, x)
+
+
+def _cells(blocks: np.ndarray) -> bool:
+    """Says whether blocks are cells of a drawing, such as pixel art: mostly of one level each.
+
+    JPEG leaves blocks that are flat, but in what is not it puts waves all over.
+    """
+    least = np.minimum(*((np.diff(blocks[:, 0], axis=axis) == 0).mean((1, 2)) for axis in (1, 2)))
+    return not (least < 1).any() or float((least[least < 1] >= _ALIKE).mean()) > _CELLS
 
 
 def _blocks(planes: np.ndarray) -> np.ndarray:

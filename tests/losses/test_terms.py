@@ -119,8 +119,10 @@ def test_mixed_precision_is_summed_in_float32():
 def test_luma_sees_brightness_and_no_colour(rng):
     hr = rng.uniform(60, 200, (1, 8, 8, 3)).astype(np.float32)
     assert float(terms.luma_absolute(hr, hr - 20)) == pytest.approx(20, rel=1e-4)
+    assert float(terms.luma_squared(hr, hr - 20)) == pytest.approx(400, rel=1e-4)
     as_bright = np.array([11.4, 0, -29.9], np.float32)  # 0.299 of red against 0.114 of blue
     assert float(terms.luma_absolute(hr, hr + as_bright)) < 1e-4
+    assert float(terms.luma_squared(hr, hr + as_bright)) < 1e-8
 
 
 def test_chroma_sees_colours_that_change_slowly_and_no_brightness(rng):

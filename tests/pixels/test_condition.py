@@ -41,6 +41,11 @@ def test_jpeg_is_found_wherever_its_grid_begins(clean, quality, subsampling, off
     assert _condition(compressed(clean, quality, subsampling, offset)).blocks > 0.12
 
 
+@pytest.mark.parametrize("quality", [8, 12, 20])
+def test_strong_jpeg_is_found_though_its_own_blocks_have_no_high_frequencies(clean, quality):
+    assert _condition(compressed(clean, quality, 2, (3, 6))).blocks > 0.3
+
+
 def test_coarser_tables_show_more(clean):
     found = [_condition(compressed(clean, quality)).blocks for quality in (97, 90, 75)]
     assert found == sorted(found)
@@ -65,6 +70,10 @@ def _drawn():
     art = palette[rng.integers(0, 6, (20, 30))]
     for factor in (1, 2, 4, 8):
         yield f"pixel art x{factor}", art.repeat(factor, 0).repeat(factor, 1)
+    cells = Image.fromarray(art[:15, :20]).resize((20 * 32, 15 * 32), Image.Resampling.NEAREST)
+    for reduced in ("BOX", "BILINEAR", "BICUBIC"):  # to cells as large as blocks of a JPEG
+        cut = cells.resize((20 * 8, 15 * 8), Image.Resampling[reduced]).crop((3, 5, 160, 120))
+        yield f"pixel art {reduced}", np.asarray(cut)
     for mode in ("1", "L"):  # without and with smooth edges
         image = Image.new("RGB", (200, 150), (250, 250, 240))
         draw = ImageDraw.Draw(image)

@@ -14,6 +14,7 @@ const ENOUGH = 128; // blocks; in fewer there may be texture and nothing else
 const MOST_NOISE = 60; // levels; what has more is a pattern
 const [GROUND, LINES] = [16, 64]; // alike pixels of a block with drawn lines; levels it spans
 const FEWEST_SHADES = 32;
+const [ALIKE, CELLS] = [0.3, 0.65]; // of a block's neighbours; of the blocks that have as many
 
 const YCBCR = [
   [0.299, 0.587, 0.114],
@@ -85,16 +86,18 @@ export function conditionOf(picture, least) {
   if (Math.min(width, height) < 2 * BLOCK) return nothing;
   const small = new Float64Array(BLOCK * BLOCK);
   const busy = new Float64Array(BLOCK * BLOCK);
-  /** @type {Float32Array[][]} Of each block, its three planes. */
-  const blocks = [];
+  const squares = [];
   for (const down of parts(height)) {
     for (const across of parts(width)) {
       const planes = ycbcr(picture, down, across);
       countSmall(planes[0], down.length, across.length, small, busy);
-      blocks.push(...cut(planes, down.length, across.length));
+      squares.push({ planes, height: down.length, width: across.length });
     }
   }
-  return { ...nothing, blocks: isolation(small, busy), ...noiseOf(blocks) };
+  const { apart, offset } = isolation(small, busy);
+  const isDrawn = apart > 0 && cells(squares.flatMap((square) => cut(square, offset)));
+  const blocks = squares.flatMap((square) => cut(square, 0));
+  return { ...nothing, blocks: isDrawn ? 0 : apart, ...noiseOf(blocks) };
 }
 
 /** What is looked at of an axis: parts that begin at multiples of a block, or all. */
@@ -163,26 +166,48 @@ function countSmall(luma, height, width, small, busy) {
   }
 }
 
-/** Returns how far one offset has more small coefficients than others have. */
+/** Returns how far one offset has more small coefficients than others have, and which. */
 function isolation(small, busy) {
-  const shares = [];
-  busy.forEach((count, i) => {
-    if (count >= 8) shares.push(small[i] / count);
+  const usual = median([...busy].sort((a, b) => a - b));
+  // A block of which JPEG left no high coefficient is busy at all offsets but its own. A few blocks
+  // less than usual are chance.
+  const shares = [...small].map((count, i) => {
+    const least = Math.max(busy[i], usual - Math.sqrt(usual), 1);
+    return (count + least - busy[i]) / least;
   });
-  if (shares.length < BLOCK ** 2 / 2) return 0;
-  shares.sort((a, b) => a - b);
-  const [second, first] = shares.slice(-2);
-  const apart = first - median(shares);
-  const alone =
-    first - second > 0.01 && apart > CHANCE / Math.sqrt(median([...busy].sort((a, b) => a - b)));
-  return alone ? apart : 0;
+  const sorted = [...shares].sort((a, b) => a - b);
+  const [second, first] = sorted.slice(-2);
+  const apart = first - median(sorted);
+  const alone = usual >= 8 && first - second > 0.01 && apart > CHANCE / Math.sqrt(usual);
+  return { apart: alone ? apart : 0, offset: shares.indexOf(first) };
 }
 
-/** Returns the blocks of three planes, each `[3][64]`. */
-function cut(planes, height, width) {
+/**
+ * Says whether blocks are cells of a drawing, such as pixel art: mostly of one level each. JPEG
+ * leaves blocks that are flat, but in what is not it puts waves all over.
+ */
+function cells(blocks) {
+  const least = blocks.map(([luma]) => Math.min(alike(luma, 1), alike(luma, BLOCK)));
+  const partly = least.filter((share) => share < 1);
+  const drawings = partly.filter((share) => share >= ALIKE);
+  return !partly.length || drawings.length / partly.length > CELLS;
+}
+
+/** Returns the share of a block's pixels that are as bright as the next across or down. */
+function alike(luma, step) {
+  let same = 0;
+  for (let i = 0; i < 64; i++) {
+    const last = step === 1 ? (i & 7) === 7 : i >= 56;
+    if (!last && luma[i] === luma[i + step]) same++;
+  }
+  return same / 56;
+}
+
+/** Returns the blocks of a square's planes from an offset on, of each block `[3][64]`. */
+function cut({ planes, height, width }, offset) {
   const blocks = [];
-  for (let top = 0; top + BLOCK <= height; top += BLOCK) {
-    for (let left = 0; left + BLOCK <= width; left += BLOCK) {
+  for (let top = offset >> 3; top + BLOCK <= height; top += BLOCK) {
+    for (let left = offset & 7; left + BLOCK <= width; left += BLOCK) {
       const inside = (_, i) => (top + (i >> 3)) * width + left + (i & 7);
       blocks.push(
         planes.map((plane) => Float32Array.from({ length: 64 }, (_, i) => plane[inside(_, i)])),
@@ -223,9 +248,7 @@ function noiseOf(blocks) {
 
 /** Says whether most pixels of a block are as bright as the next, which noise does not leave. */
 function drawn(luma) {
-  let same = 0;
-  for (let i = 0; i < 64; i++) if ((i & 7) < 7 && luma[i] === luma[i + 1]) same++;
-  return same / 56 > 0.5;
+  return alike(luma, 1) > 0.5;
 }
 
 /** Says whether lines lie on a ground of one level, which noise does not leave either. */

@@ -1,13 +1,15 @@
-"""How coarsely an AVIF was quantised: the boxes of its file, and the head of its first frame."""
+"""How coarsely an AVIF was quantised: the head of its first frame."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from keras_perceptual.files.bits import Bits
+from keras_perceptual.files.boxes import first_picture
+
 __all__ = ["avif_quantiser"]
 
-_HEAD = 2**16  # bytes of a file that have the box of what is in it
 _FRAME = 512  # bytes of a picture that have all that is read of it
 _SEQUENCE, _FRAME_HEADER, _WHOLE_FRAME = 1, 3, 6  # kinds of what a picture consists of
 _TILE_WIDTH, _TILE_AREA, _TILES = 4096, 4096 * 2304, 64  # the most of a tile, and most tiles a side
@@ -26,61 +28,15 @@ def avif_quantiser(file: BinaryIO) -> int:
             size, tiles of uneven sizes.
         IndexError, KeyError: if it is damaged.
 
-    Source: ISO/IEC 14496-12, sections 8.11.3 and 8.11.6; the AV1 bitstream specification,
-        sections 5.5 and 5.9.
+    Source: the AV1 bitstream specification, sections 5.5 and 5.9.
     """
-    file.seek(0)
-    head = file.read(_HEAD)
-    meta = dict(_boxes(head))[b"meta"]
-    boxes = dict(_boxes(meta[4:]))
-    file.seek(_place(boxes[b"iloc"], _first_picture(boxes[b"iinf"])))
+    _, picture = first_picture(file, b"av01", _FRAME)
     units: dict[int, bytes] = {}
-    for kind, body in _units(file.read(_FRAME)):
+    for kind, body in _units(picture):
         units.setdefault(kind, body)  # of a small picture, the next frame may be read too
-    sequence = _Sequence(_Bits(units[_SEQUENCE]))
+    sequence = _Sequence(Bits(units[_SEQUENCE]))
     frame = units[_FRAME_HEADER] if _FRAME_HEADER in units else units[_WHOLE_FRAME]
-    return _base(_Bits(frame), sequence)
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        if size < 8:  # to the end of the file, or longer than 32 bits can say
-            return
-        yield data[at + 4 : at + 8], data[at + 8 : at + size]
-        at += size
-
-
-def _first_picture(box: bytes) -> int:
-    """Returns the number of the first item that AV1 codes, from the box that describes them."""
-    for kind, entry in _boxes(box[8 if box[0] else 6 :]):
-        width = 2 if entry[0] < 3 else 4
-        if kind == b"infe" and entry[6 + width : 10 + width] == b"av01":
-            return int.from_bytes(entry[4 : 4 + width], "big")
-    raise KeyError("av01")
-
-
-def _place(box: bytes, wanted: int) -> int:
-    """Returns where in the file an item begins, from the box that locates them."""
-    version, sizes = box[0], box[4:6]
-    offset, length, base = sizes[0] >> 4, sizes[0] & 15, sizes[1] >> 4
-    index = sizes[1] & 15 if version else 0
-    number = 2 if version < 2 else 4
-    bits = _Bits(box[6:])
-    for _ in range(bits.number(8 * number)):
-        item = bits.number(8 * number)
-        method = bits.number(16) & 15 if version else 0
-        bits.number(16)
-        start, parts = bits.number(8 * base), bits.number(16)
-        if item != wanted:
-            bits.skip(8 * parts * (index + offset + length))
-            continue
-        if method or not parts:
-            raise ValueError("is not in the file by its place")
-        bits.skip(8 * index)
-        return start + bits.number(8 * offset)
-    raise KeyError(wanted)
+    return _base(Bits(frame), sequence)
 
 
 def _units(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -97,33 +53,10 @@ def _units(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += size
 
 
-class _Bits:
-    """Numbers of so many bits each."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def number(self, count: int) -> int:
-        """Returns the next number.
-
-        Raises:
-            IndexError: if the data end before.
-        """
-        number = 0
-        for at in range(self._at, self._at + count):
-            number = 2 * number + (self._data[at >> 3] >> (7 - at % 8) & 1)
-        self._at += count
-        return number
-
-    def skip(self, count: int) -> None:
-        """Passes over so many bits."""
-        self._at += count
-
-
 class _Sequence:
     """What is said before the frames, and needed to read theirs (section 5.5)."""
 
-    def __init__(self, bits: _Bits) -> None:
+    def __init__(self, bits: Bits) -> None:
         read = bits.number
         read(4)  # profile, still picture
         self.reduced = read(1)
@@ -168,7 +101,7 @@ class _Sequence:
             self.order_length = read(3) + 1
 
 
-def _base(bits: _Bits, sequence: _Sequence) -> int:
+def _base(bits: Bits, sequence: _Sequence) -> int:
     """Returns the index of a key frame's base quantiser (sections 5.9.2 and 5.9.12)."""
     read = bits.number
     if not sequence.reduced and read(4) != 1:  # not shown again, a key frame that is shown

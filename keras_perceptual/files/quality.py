@@ -8,9 +8,10 @@ from typing import BinaryIO
 from PIL import JpegImagePlugin
 
 from keras_perceptual.files.av1 import avif_quantiser
+from keras_perceptual.files.hevc import heic_quantiser
 from keras_perceptual.system.quiet import quiet_warnings
 
-__all__ = ["QUALITIES", "avif_quality", "jpeg_quality", "webp_quality"]
+__all__ = ["QUALITIES", "avif_quality", "heic_quality", "jpeg_quality", "webp_quality"]
 
 _MIDDLE = 3688  # sum of the table of brightness at quality 50, annex K.1 of the JPEG standard
 _HEADER = 4096  # bytes of a frame of WebP that have all that is read of it
@@ -73,10 +74,28 @@ def avif_quality(file: BinaryIO) -> int | None:
     return round(100 - index / 2.96 if index < 148 else (255 - index) / 2.14) if index else None
 
 
+def heic_quality(file: BinaryIO) -> int | None:
+    """Returns the quality, 0 to 94, at which x265 quantises as coarsely as the file, by libheif.
+
+    Args:
+        file: a HEIC.
+
+    Returns:
+        The quality, or None where nothing is lost or the header cannot be read.
+    """
+    try:
+        parameter = heic_quantiser(file)
+    except Exception:  # as above
+        return None
+    # A level of quality is half a step of x265's constant rate, which lies 3 above the parameter.
+    return None if parameter is None else min(max(0, 94 - 2 * parameter), 94)
+
+
 QUALITIES: dict[str, Callable[[BinaryIO], int | None]] = {
     "JPEG": jpeg_quality,
     "WebP": webp_quality,
     "AVIF": avif_quality,
+    "HEIC": heic_quality,
 }
 
 

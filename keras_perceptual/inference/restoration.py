@@ -36,9 +36,9 @@ class Limits(NamedTuple):
 
 # By scale, where the default models give the same LPIPS (docs/restoring.md).
 LIMITS = {
-    2: Limits({"JPEG": 92, "WebP": 80, "AVIF": 72}, 0.38, 1.2, 0.75),
-    4: Limits({"JPEG": 95, "WebP": 85, "AVIF": 80}, 0.27, 1.2, 0.65),
-    8: Limits({"JPEG": 92, "WebP": 80, "AVIF": 70}, 0.37, 1.5, 0.25),
+    2: Limits({"JPEG": 92, "WebP": 80, "AVIF": 72, "HEIC": 50}, 0.38, 1.2, 0.75),
+    4: Limits({"JPEG": 95, "WebP": 85, "AVIF": 80, "HEIC": 62}, 0.27, 1.2, 0.65),
+    8: Limits({"JPEG": 92, "WebP": 80, "AVIF": 70, "HEIC": 54}, 0.37, 1.5, 0.25),
 }
 # What is restored at any scale.
 LEAST = {form: min(limits.quality[form] for limits in LIMITS.values()) for form in QUALITIES}

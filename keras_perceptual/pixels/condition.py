@@ -41,7 +41,7 @@ class Condition(NamedTuple):
         noise: of brightness, its standard deviation in levels; less where it may be texture.
         colour_noise: the same of Cb or Cr, whichever has more.
         quality: 0 to 100, of a file that was quantised, by how coarsely; None of others.
-        form: "JPEG", "WebP" or "AVIF", what it is the quality of.
+        form: "JPEG", "WebP", "AVIF" or "HEIC", what it is the quality of.
     """
 
     blocks: float = 0.0

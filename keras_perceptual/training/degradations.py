@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from keras_perceptual.files import formats
 from keras_perceptual.pixels.resampling import degrade, to_uint8
 
 __all__ = ["DEGRADATIONS", "Damage", "damaged", "degradation", "lr_of"]
@@ -188,14 +189,14 @@ def compressed(
     offset: tuple[int, int] = (0, 0),
     form: str = "JPEG",
 ) -> np.ndarray:
-    """Compresses as JPEG, WebP or AVIF.
+    """Compresses as JPEG, WebP, AVIF or HEIC.
 
     Args:
         image: `[H, W, 3]` uint8.
         quality: 1 to 95.
         subsampling: of a JPEG's colour: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
         offset: rows and columns, 0 to 7, that the first block begins before the image.
-        form: "JPEG", "WebP" or "AVIF".
+        form: "JPEG", or another of Pillow's names of formats that have a quality.
 
     Returns:
         The same shape, uint8.
@@ -225,21 +226,25 @@ def degradation(name: str) -> Degrade:
     """Returns what makes test images.
 
     Args:
-        name: a key of `DEGRADATIONS`, or `jpegQ`, `webpQ` or `avifQ` for that of quality Q, or
-            `noiseN` for colour noise of N levels, of bicubic reductions.
+        name: a key of `DEGRADATIONS`, or of bicubic reductions `jpegQ`, `webpQ`, `avifQ` or `heicQ`
+            for that of quality Q, or `noiseN` for colour noise of N levels.
 
     Raises:
         ValueError: for another name.
+        ImageError: if a package is not installed that it needs.
     """
     if name in DEGRADATIONS:
         return DEGRADATIONS[name]
-    found = re.fullmatch(r"(jpeg|webp|avif|noise)([1-9]\d?)", name)
+    found = re.fullmatch(r"(jpeg|webp|avif|heic|noise)([1-9]\d?)", name)
     if not found:
         known = ", ".join(DEGRADATIONS)
         raise ValueError(
-            f"expected a degradation of {known}, jpegQ, webpQ, avifQ or noiseN, received {name!r}"
+            f"expected a degradation of {known}, jpegQ, webpQ, avifQ, heicQ or noiseN, "
+            f"received {name!r}"
         )
     kind, number = found[1], int(found[2])
     if kind == "noise":
         return lambda hr, scale, rng: noisy(degrade(hr, scale), number, rng)
-    return lambda hr, scale, rng: compressed(degrade(hr, scale), number, form=kind)
+    form = formats.of(f"{name}.{kind}")
+    codec = form.codec or form.name
+    return lambda hr, scale, rng: compressed(degrade(hr, scale), number, form=codec)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -7,8 +8,24 @@ import pytest
 from PIL import Image
 
 from keras_perceptual.files import open_source
-from keras_perceptual.files.quality import avif_quality, jpeg_quality, webp_quality
+from keras_perceptual.files.quality import (
+    QUALITIES,
+    avif_quality,
+    heic_quality,
+    jpeg_quality,
+    webp_quality,
+)
 from tests.conftest import SAMPLES
+
+# 16x16 pixels of one gray, of quality 40.
+HEIC = base64.b85decode(
+    "0000SW^{RQXk}@500000ZE0pPXk}@5ZE0a<0004YZDn*}000000000XXk=`10000000000aA{+700000000000000000"
+    "000B57=IV*mgE07O6l0RRC200001ng9U+00000001HY001LtX>Mi!000000RR916=`l}WdZ;I000310BCk&F#rGn01j|z"
+    "bZr0t000010002?X>f9I0002iX>en20001SXm(>m0R#vD005u(000009`FGC{P_3)01pFT0096OKmiN^|NjIC00093pZE"
+    "X(0{{RXx&lC90096dLID8;2mk;B0H62(00RI39>9VG7F(*iYnuW900RIr000930uW*V0RRR>0l{;@i2wiq6Ju{|a&BX6c"
+    "mM$a4FCp!0000KX>)L8000000000$0000$0000eV{Bn?0000G000010000G00001|NsBc00002|NsBc000020000EaA|m"
+    "H000000SEv902pa-ZD9Za00000009621%Uzs1%v<q04i-{VRQfh03Ij-uB0TPz_c<;|M$UPC=@`s2mjcBr|@Mon)L(V"
+)
 
 
 def _file(quality, form="JPEG", **options):
@@ -59,14 +76,45 @@ def test_the_quality_of_an_animated_avif(size):
     assert 50 <= avif_quality(file) <= 65
 
 
-def test_the_quality_of_a_broken_avif():
-    content = _file(50, "AVIF", speed=10).getvalue()
+@pytest.mark.parametrize(
+    ("quality", "expected"), [(0, 0), (20, 20), (50, 50), (92, 92), (-1, None)]
+)
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("RGB", {}),
+        ("RGBA", {}),
+        ("L", {}),
+        ("RGB", {"chroma": 444}),
+        ("RGB", {"enc_params": {"x265:scaling-list": "default", "x265:sao": "0"}}),
+    ],
+    ids=str,
+)
+def test_the_quality_of_a_heic(quality, expected, mode, options):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    file = io.BytesIO()
+    image = Image.effect_noise((70, 40), 60).convert(mode)
+    image.save(file, "HEIF", quality=quality, **options)
+    assert heic_quality(file) == expected
+
+
+def test_the_quality_of_a_heic_without_its_decoder():
+    assert heic_quality(io.BytesIO(HEIC)) == 40
+
+
+@pytest.mark.parametrize("form", ["AVIF", "HEIC"])
+def test_the_quality_of_a_broken_file(form):
+    content = HEIC if form == "HEIC" else _file(50, form, speed=10).getvalue()
+    found = set()
     rng = np.random.default_rng(0)
-    for _ in range(300):
-        broken = bytearray(content[: rng.integers(30, len(content))])
-        broken[rng.integers(20, min(len(broken), 400))] = rng.integers(256)
-        quality = avif_quality(io.BytesIO(broken))
-        assert quality is None or 0 <= quality <= 100
+    for number in range(500):
+        length = rng.integers(30, len(content)) if number % 2 else len(content)
+        broken = bytearray(content[:length])
+        broken[rng.integers(20, min(length, 500))] = rng.integers(256)
+        found.add(QUALITIES[form](io.BytesIO(broken)))
+    assert None in found
+    assert len(found) > 2
+    assert all(quality is None or 0 <= quality <= 100 for quality in found)
 
 
 def test_what_has_lost_nothing_has_none():

@@ -90,6 +90,14 @@ def test_quantisers_of_a_webp_decide(clean, quality, scale, restored):
         assert found == (restored, f"WebP of quality {source.quality}" if restored else "")
 
 
+@pytest.mark.parametrize(("quality", "scale", "restored"), [(50, 2, 1), (60, 2, 0), (60, 4, 1)])
+def test_the_quantiser_of_a_heic_decides(clean, quality, scale, restored):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    with open_source(_stored(clean, "HEIF", quality=quality)) as source:
+        found = restoration(condition_of(source), scale)
+    assert found == (restored, f"HEIC of quality {quality}" if restored else "")
+
+
 @pytest.mark.parametrize(("quality", "scale"), [(94, 2), (96, 4), (94, 8)])
 def test_blocks_of_a_good_jpeg_are_its_own(clean, quality, scale):
     with open_source(_stored(clean, "JPEG", quality=quality)) as source:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from keras_perceptual.errors import ImageError
 from keras_perceptual.evaluation.metrics import psnr_y
 from keras_perceptual.pixels.resampling import degrade, imresize
 from keras_perceptual.training import degradations
@@ -120,8 +121,20 @@ def test_names_have_numbers(hr):
     assert avif == sorted(avif)
     assert noise == sorted(noise)
     for name in ("jpeg", "jpeg100", "noise0", "noise-3", "rain"):
-        with pytest.raises(ValueError, match=f"jpegQ, webpQ, avifQ or noiseN, received '{name}'"):
+        with pytest.raises(ValueError, match=f"avifQ, heicQ or noiseN, received '{name}'"):
             degradation(name)
+
+
+def test_heic_where_its_package_is(hr):
+    pytest.importorskip("pillow_heif")
+    worse, better = (degradation(f"heic{n}")(hr, 4, np.random.default_rng(0)) for n in (20, 60))
+    assert psnr_y(worse, degrade(hr, 4)) < psnr_y(better, degrade(hr, 4)) < 45
+
+
+def test_heic_names_the_package_that_it_needs(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match="pip install pillow-heif"):
+        degradation("heic50")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 /** @file How coarsely an AVIF was quantised, as `files/av1.py` and `files/quality.py`. */
 
-import { latin } from './bytes.js';
+import { Bits, Unread } from './bits.js';
+import { firstPicture, known } from './boxes.js';
 
-const HEAD = 2 ** 16; // bytes of a file that have the box of what is in it
 const FRAME = 512; // bytes of a picture that have all that is read of it
 const [SEQUENCE, FRAME_HEADER, WHOLE_FRAME] = [1, 3, 6]; // of what a picture consists
 const [TILE_WIDTH, TILE_AREA, TILES] = [4096, 4096 * 2304, 64];
@@ -25,68 +25,12 @@ export function qualityOf(bytes) {
   return Math.round(index < 148 ? 100 - index / 2.96 : (255 - index) / 2.14);
 }
 
-/** What is damaged, or of a kind that is not read here. */
-class Unread extends Error {}
-
-/** Returns the index of the base quantiser (ISO/IEC 14496-12, 8.11.3 and 8.11.6; AV1, 5.5, 5.9). */
+/** Returns the index of the base quantiser (the AV1 bitstream specification, 5.5 and 5.9). */
 function quantiser(bytes) {
-  const meta = boxes(bytes.subarray(0, HEAD)).get('meta');
-  const inside = boxes(known(meta).subarray(4));
-  const start = placeOf(known(inside.get('iloc')), firstPicture(known(inside.get('iinf'))));
-  const units = unitsOf(bytes.subarray(start, start + FRAME));
+  const { picture } = firstPicture(bytes, 'av01', FRAME);
+  const units = unitsOf(picture);
   const sequence = sequenceOf(new Bits(known(units.get(SEQUENCE))));
   return baseOf(new Bits(known(units.get(FRAME_HEADER) ?? units.get(WHOLE_FRAME))), sequence);
-}
-
-function known(value) {
-  if (value === undefined) throw new Unread();
-  return value;
-}
-
-function* eachBox(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let at = 0; at + 8 <= bytes.length; ) {
-    const size = view.getUint32(at);
-    if (size < 8) return; // to the end of the file, or longer than 32 bits can say
-    yield [latin(bytes, at + 4, 4), bytes.subarray(at + 8, at + size)];
-    at += size;
-  }
-}
-
-function boxes(bytes) {
-  return new Map(eachBox(bytes));
-}
-
-/** Returns the number of the first item that AV1 codes. */
-function firstPicture(box) {
-  for (const [kind, entry] of eachBox(box.subarray(box[0] ? 8 : 6))) {
-    const width = entry[0] < 3 ? 2 : 4;
-    if (kind === 'infe' && latin(entry, 6 + width, 4) === 'av01')
-      return new Bits(entry.subarray(4)).number(8 * width);
-  }
-  throw new Unread();
-}
-
-/** Returns where in the file an item begins. */
-function placeOf(box, wanted) {
-  const bits = new Bits(box.subarray(4));
-  const [offset, length, base, last] = [4, 4, 4, 4].map((count) => 8 * bits.number(count));
-  const version = box[0];
-  const number = version < 2 ? 16 : 32;
-  for (let left = bits.number(number); left > 0; left--) {
-    const item = bits.number(number);
-    const method = version ? bits.number(16) & 15 : 0;
-    bits.number(16);
-    const [start, parts] = [bits.number(base), bits.number(16)];
-    if (item !== wanted) {
-      bits.at += parts * ((version && last) + offset + length);
-      continue;
-    }
-    if (method || !parts) throw new Unread();
-    bits.at += version && last;
-    return start + bits.number(offset);
-  }
-  throw new Unread();
 }
 
 /** Returns what a picture consists of by its kind; the last may be cut. */
@@ -183,22 +127,4 @@ function log2(count) {
   let power = 0;
   while (2 ** power < count) power++;
   return power;
-}
-
-/** Numbers of so many bits each. */
-class Bits {
-  /** @param {Uint8Array} data */
-  constructor(data) {
-    this.data = data;
-    this.at = 0;
-  }
-
-  number(count) {
-    let number = 0;
-    for (const stop = this.at + count; this.at < stop; this.at++) {
-      if (this.at >= 8 * this.data.length) throw new Unread();
-      number = 2 * number + ((this.data[this.at >> 3] >> (7 - (this.at % 8))) & 1);
-    }
-    return number;
-  }
 }

@@ -3,6 +3,7 @@
 import { latin } from './bytes.js';
 import * as avif from './avif.js';
 import * as browser from './browser_decoder.js';
+import * as heic from './heic.js';
 import * as jpeg from './jpeg.js';
 import { cleaned } from './metadata.js';
 import * as png from './png_decoder.js';
@@ -10,6 +11,9 @@ import * as webp from './webp.js';
 
 /** Bytes of a file beyond which it is refused: it is read as a whole. */
 const MOST_BYTES = 2 ** 30;
+
+/** How coarsely a file that the browser decodes was quantised, by its format. */
+const QUALITIES = { AVIF: avif.qualityOf, HEIC: heic.qualityOf };
 
 /** What is wrong with a file, for people. */
 export class FileError extends Error {
@@ -59,7 +63,7 @@ async function decoded(file, bytes, check) {
       });
       return { picture, metadata };
     }
-    const quality = format === 'AVIF' ? avif.qualityOf(bytes) : null;
+    const quality = QUALITIES[format]?.(bytes) ?? null;
     const { plain, metadata, ...about } =
       format === 'WebP' ? webp.readHeader(bytes) : { plain: file, metadata: {}, quality };
     const picture = Object.assign(await browser.decode(plain, true), { ...about, form: format });

@@ -37,7 +37,7 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * @property {number} blocks How far the grid of JPEG blocks stands out, 0 to 1.
  * @property {number} noise Of brightness, its standard deviation in levels.
  * @property {number} colourNoise The same of Cb or Cr, whichever has more.
- * @property {number | null} quality 0 to 100, of a JPEG, or a lossy WebP or AVIF.
+ * @property {number | null} quality 0 to 100, of a JPEG, or a lossy WebP, AVIF or HEIC.
  * @property {string} form Which of them.
  */
 

@@ -113,6 +113,16 @@ def test_pixels_decide_in_any_format(form, clean):
         assert restoration(condition_of(source))[0] == 1
 
 
+def test_what_was_a_webp_is_restored_but_not_for_its_own_blocks(clean):
+    pixels = compressed(clean, 60, form="WebP")
+    for form, options in (("PNG", {}), ("WebP", {"lossless": True}), ("JPEG", {"quality": 97})):
+        with open_source(_stored(pixels, form, **options)) as source:
+            assert restoration(condition_of(source)) == (1.0, "blocks of WebP")
+    with open_source(_stored(clean, "WebP", quality=88)) as source:
+        found = condition_of(source)
+    assert restoration(found._replace(webp_blocks=0.3)) == (0.0, "")
+
+
 def test_both_reasons_are_told():
     found = Condition(noise=3.0, quality=80)
     assert restoration(found) == (1.0, "JPEG of quality 80 and noise")

@@ -30,6 +30,7 @@ def clean(request):
 def test_a_clean_photograph_shows_nothing(clean):
     found = _condition(clean)
     assert found.blocks < 0.06
+    assert found.webp_blocks < 0.06
     assert found.noise < 0.9
     assert found.colour_noise < 0.25
     assert found.quality is None
@@ -44,6 +45,17 @@ def test_jpeg_is_found_wherever_its_grid_begins(clean, quality, subsampling, off
 @pytest.mark.parametrize("quality", [8, 12, 20])
 def test_strong_jpeg_is_found_though_its_own_blocks_have_no_high_frequencies(clean, quality):
     assert _condition(compressed(clean, quality, 2, (3, 6))).blocks > 0.3
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (3, 6)])
+def test_webp_is_found_wherever_its_grid_begins(clean, offset):
+    strong, middle, weak = (
+        _condition(compressed(clean, quality, 2, offset, "WebP")).webp_blocks
+        for quality in (50, 80, 92)
+    )
+    assert strong > 0.2
+    assert strong > middle > 0.13
+    assert weak < 0.1
 
 
 def test_coarser_tables_show_more(clean):
@@ -71,9 +83,10 @@ def _drawn():
     for factor in (1, 2, 4, 8):
         yield f"pixel art x{factor}", art.repeat(factor, 0).repeat(factor, 1)
     cells = Image.fromarray(art[:15, :20]).resize((20 * 32, 15 * 32), Image.Resampling.NEAREST)
-    for reduced in ("BOX", "BILINEAR", "BICUBIC"):  # to cells as large as blocks of a JPEG
-        cut = cells.resize((20 * 8, 15 * 8), Image.Resampling[reduced]).crop((3, 5, 160, 120))
-        yield f"pixel art {reduced}", np.asarray(cut)
+    for side in (4, 8):  # reduced to cells as large as blocks of a WebP and a JPEG
+        for way in ("BOX", "BILINEAR", "BICUBIC", "LANCZOS"):
+            reduced = cells.resize((20 * side, 15 * side), Image.Resampling[way])
+            yield f"pixel art {side} {way}", np.asarray(reduced.crop((3, 5, 160, 120)))
     for mode in ("1", "L"):  # without and with smooth edges
         image = Image.new("RGB", (200, 150), (250, 250, 240))
         draw = ImageDraw.Draw(image)
@@ -98,6 +111,7 @@ DRAWN = {**graphics.drawn(), **dict(_drawn())}
 def test_what_is_drawn_shows_nothing(name):
     found = _condition(DRAWN[name])
     assert found.blocks < 0.12
+    assert found.webp_blocks < 0.12
     assert found.noise < 1.2
     assert found.colour_noise < 0.35
 

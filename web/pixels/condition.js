@@ -14,19 +14,30 @@ const ENOUGH = 128; // blocks; in fewer there may be texture and nothing else
 const MOST_NOISE = 60; // levels; what has more is a pattern
 const [GROUND, LINES] = [16, 64]; // alike pixels of a block with drawn lines; levels it spans
 const FEWEST_SHADES = 32;
-const [ALIKE, CELLS] = [0.3, 0.65]; // of a block's neighbours; of the blocks that have as many
+const BUSY = 2; // a block's highest frequencies are above, or it is smooth at any offset
+const CELLS = 12; // times the steps in one place of blocks are those in another; of codes fewer
+const [SAME, ALIKE] = [0.3, 0.65]; // of a block's steps, and of the blocks with as many, are 0
 
 const YCBCR = [
   [0.299, 0.587, 0.114],
   [-0.168736, -0.331264, 0.5],
   [0.5, -0.418688, -0.081312],
 ];
-const DCT = Float32Array.from({ length: BLOCK * BLOCK }, (_, i) => {
-  const [u, x] = [i >> 3, i & 7];
-  return 0.5 * Math.cos(((2 * x + 1) * u * Math.PI) / 16) * (u ? 1 : Math.SQRT1_2);
-});
+/** Returns the matrix of a DCT of so many pixels, row after row. */
+const dctOf = (side) =>
+  Float32Array.from({ length: side * side }, (_, i) => {
+    const [u, x] = [Math.floor(i / side), i % side];
+    const wave = Math.cos(((2 * x + 1) * u * Math.PI) / (2 * side));
+    return Math.sqrt(2 / side) * wave * (u ? 1 : Math.SQRT1_2);
+  });
+const DCT = dctOf(BLOCK);
+/**
+ * Blocks that a code cuts a picture into: u + v of their high coefficients, from here on, and levels
+ * below which one is small.
+ */
+const JPEG = { side: BLOCK, high: 5, small: 1, dct: DCT };
+const WEBP = { side: 4, high: 3, small: 3, dct: dctOf(4) };
 const places = (chosen) => [...Array(BLOCK * BLOCK).keys()].filter((i) => chosen(i >> 3, i & 7));
-const HIGH = places((u, v) => u + v >= 5);
 const TEXTURE = places((u, v) => u + v >= 3);
 const MIDDLE = places((u, v) => u + v >= 3 && u + v <= 6);
 const CORNER = places((u, v) => u >= 6 && v >= 6);
@@ -35,6 +46,7 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * What is known of a picture.
  * @typedef {object} Condition
  * @property {number} blocks How far the grid of JPEG blocks stands out, 0 to 1.
+ * @property {number} webpBlocks The same of WebP.
  * @property {number} noise Of brightness, its standard deviation in levels.
  * @property {number} colourNoise The same of Cb or Cr, whichever has more.
  * @property {number | null} quality 0 to 100, of a JPEG, or a lossy WebP, AVIF or HEIC.
@@ -46,6 +58,7 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * @typedef {object} Limits
  * @property {Record<string, number>} quality Of a lossy file, by its format.
  * @property {number} blocks
+ * @property {number} webp_blocks
  * @property {number} noise
  * @property {number} colour_noise
  */
@@ -62,13 +75,17 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  *   was found that it is for.
  */
 export function restoration(picture, limits, { least, explained, own }) {
-  const { blocks, noise, colourNoise, quality, form } = conditionOf(picture, least);
+  const { blocks, webpBlocks, noise, colourNoise, quality, form } = conditionOf(picture, least);
   const found = [];
   let ofItself = 0;
   if (quality !== null && form === 'JPEG') ofItself = quality > explained ? own : Infinity;
   if (quality !== null && quality <= limits.quality[form]) {
     found.push(`${form} of quality ${quality}`);
-  } else if (blocks > Math.max(limits.blocks, ofItself)) found.push('blocks of JPEG');
+  } else if (blocks > Math.max(limits.blocks, ofItself)) {
+    found.push('blocks of JPEG');
+  } else if (webpBlocks > limits.webp_blocks && (quality === null || form !== 'WebP')) {
+    found.push('blocks of WebP');
+  }
   if (noise > limits.noise || colourNoise > limits.colour_noise) found.push('noise');
   return { restore: Number(found.length > 0), reason: found.join(' and ') };
 }
@@ -81,23 +98,22 @@ export function restoration(picture, limits, { least, explained, own }) {
  */
 export function conditionOf(picture, least) {
   const { width, height, quality, form } = picture;
-  const nothing = { blocks: 0, noise: 0, colourNoise: 0, quality, form };
+  const nothing = { blocks: 0, webpBlocks: 0, noise: 0, colourNoise: 0, quality, form };
   if (quality !== null && quality <= least[form]) return nothing;
   if (Math.min(width, height) < 2 * BLOCK) return nothing;
-  const small = new Float64Array(BLOCK * BLOCK);
-  const busy = new Float64Array(BLOCK * BLOCK);
   const squares = [];
   for (const down of parts(height)) {
     for (const across of parts(width)) {
       const planes = ycbcr(picture, down, across);
-      countSmall(planes[0], down.length, across.length, small, busy);
       squares.push({ planes, height: down.length, width: across.length });
     }
   }
-  const { apart, offset } = isolation(small, busy);
-  const isDrawn = apart > 0 && cells(squares.flatMap((square) => cut(square, offset)));
-  const blocks = squares.flatMap((square) => cut(square, 0));
-  return { ...nothing, blocks: isDrawn ? 0 : apart, ...noiseOf(blocks) };
+  return {
+    ...nothing,
+    blocks: isolation(squares, JPEG),
+    webpBlocks: isolation(squares, WEBP),
+    ...noiseOf(squares.flatMap((square) => cut(square, BLOCK, 0))),
+  };
 }
 
 /** What is looked at of an axis: parts that begin at multiples of a block, or all. */
@@ -126,50 +142,14 @@ function ycbcr({ width, channels, bits, data }, down, across) {
   });
 }
 
-/**
- * Counts, of blocks that begin at each of 8x8 offsets, high coefficients that are near 0. JPEG
- * leaves many of them at 0, in blocks of its own grid only.
- */
-function countSmall(luma, height, width, small, busy) {
-  // The DCT of every row of 8 pixels, `[y, x, v]`, then of every column of such rows.
-  const across = width - BLOCK + 1;
-  const rows = new Float32Array(height * across * BLOCK);
-  for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0; x < across; x++) {
-      for (let v = 0; v < BLOCK; v++, to++) {
-        let sum = 0;
-        for (let k = 0; k < BLOCK; k++) sum += DCT[v * BLOCK + k] * luma[y * width + x + k];
-        rows[to] = sum;
-      }
-    }
-  }
-  const whole = (length) => Math.floor((length - BLOCK + 1) / BLOCK) * BLOCK;
-  for (let y = 0; y < whole(height); y++) {
-    for (let x = 0; x < whole(width); x++) {
-      let most = 0;
-      let below = 0;
-      for (const place of HIGH) {
-        const [u, v] = [place >> 3, place & 7];
-        let sum = 0;
-        for (let k = 0; k < BLOCK; k++)
-          sum += DCT[u * BLOCK + k] * rows[((y + k) * across + x) * BLOCK + v];
-        const size = Math.abs(sum);
-        if (size > most) most = size;
-        if (size < 1) below++;
-      }
-      if (most > 2) {
-        const offset = (y % BLOCK) * BLOCK + (x % BLOCK);
-        small[offset] += below / HIGH.length;
-        busy[offset]++;
-      }
-    }
-  }
-}
-
-/** Returns how far one offset has more small coefficients than others have, and which. */
-function isolation(small, busy) {
+/** Returns how far one offset of a code's blocks has more small coefficients than others. */
+function isolation(squares, code) {
+  const { side } = code;
+  const small = new Float64Array(side * side);
+  const busy = new Float64Array(side * side);
+  for (const square of squares) countSmall(square, code, small, busy);
   const usual = median([...busy].sort((a, b) => a - b));
-  // A block of which JPEG left no high coefficient is busy at all offsets but its own. A few blocks
+  // A block of which no high coefficient is left is busy at all offsets but its own. A few blocks
   // less than usual are chance.
   const shares = [...small].map((count, i) => {
     const least = Math.max(busy[i], usual - Math.sqrt(usual), 1);
@@ -179,42 +159,111 @@ function isolation(small, busy) {
   const [second, first] = sorted.slice(-2);
   const apart = first - median(sorted);
   const alone = usual >= 8 && first - second > 0.01 && apart > CHANCE / Math.sqrt(usual);
-  return { apart: alone ? apart : 0, offset: shares.indexOf(first) };
+  return alone && !isDrawn(squares, side, shares.indexOf(first)) ? apart : 0;
 }
 
 /**
- * Says whether blocks are cells of a drawing, such as pixel art: mostly of one level each. JPEG
- * leaves blocks that are flat, but in what is not it puts waves all over.
+ * Counts, of blocks that begin at each offset, high coefficients that are near 0. A code leaves many
+ * of them at 0, in blocks of its own grid only.
  */
-function cells(blocks) {
-  const least = blocks.map(([luma]) => Math.min(alike(luma, 1), alike(luma, BLOCK)));
-  const partly = least.filter((share) => share < 1);
-  const drawings = partly.filter((share) => share >= ALIKE);
-  return !partly.length || drawings.length / partly.length > CELLS;
-}
-
-/** Returns the share of a block's pixels that are as bright as the next across or down. */
-function alike(luma, step) {
-  let same = 0;
-  for (let i = 0; i < 64; i++) {
-    const last = step === 1 ? (i & 7) === 7 : i >= 56;
-    if (!last && luma[i] === luma[i + step]) same++;
+function countSmall({ planes: [luma], height, width }, { side, high, small: least, dct }, small, busy) {
+  // The DCT of every row of a block, `[y, x, v]`, then of every column of such rows.
+  const across = width - side + 1;
+  const rows = new Float32Array(height * across * side);
+  for (let y = 0, to = 0; y < height; y++) {
+    for (let x = 0; x < across; x++) {
+      for (let v = 0; v < side; v++, to++) {
+        let sum = 0;
+        for (let k = 0; k < side; k++) sum += dct[v * side + k] * luma[y * width + x + k];
+        rows[to] = sum;
+      }
+    }
   }
-  return same / 56;
+  const wanted = [...dct.keys()].filter((i) => Math.floor(i / side) + (i % side) >= high);
+  const whole = (length) => Math.floor((length - side + 1) / side) * side;
+  for (let y = 0; y < whole(height); y++) {
+    for (let x = 0; x < whole(width); x++) {
+      let most = 0;
+      let below = 0;
+      for (const place of wanted) {
+        const v = place % side;
+        let sum = 0;
+        for (let k = 0; k < side; k++)
+          sum += dct[place - v + k] * rows[((y + k) * across + x) * side + v];
+        const size = Math.abs(sum);
+        if (size > most) most = size;
+        if (size < least) below++;
+      }
+      if (most > BUSY) {
+        const offset = (y % side) * side + (x % side);
+        small[offset] += below / wanted.length;
+        busy[offset]++;
+      }
+    }
+  }
 }
 
-/** Returns the blocks of a square's planes from an offset on, of each block `[3][64]`. */
-function cut({ planes, height, width }, offset) {
+/**
+ * Says whether blocks are parts of a drawing, such as the cells of reduced pixel art. They differ
+ * from each other and hardly inside, or are mostly of one level each. A code leaves flat blocks too,
+ * but in what is not flat it puts waves all over.
+ */
+function isDrawn(squares, side, offset) {
+  const byPlace = [...Array(side).keys()].map((place) =>
+    squares.reduce((sum, square) => sum + steps(square, side, offset, place), 0),
+  );
+  const blocks = squares.flatMap((square) => cut(square, side, offset));
+  const same = blocks.map(([luma]) => Math.min(...sameSteps(luma, side)));
+  const partly = same.filter((share) => share < 1);
+  const alike = partly.filter((share) => share >= SAME).length;
+  if (Math.max(...byPlace) > CELLS * Math.min(...byPlace)) return true;
+  return !partly.length || alike > ALIKE * partly.length;
+}
+
+/** Returns the mean steps of brightness after one pixel of each block, down and across. */
+function steps({ planes: [luma], height, width }, side, offset, place) {
+  const [top, left] = [Math.floor(offset / side), offset % side];
+  const sums = [0, 0];
+  const counts = [0, 0];
+  for (let y = top; y < height; y++) {
+    for (let x = left; x < width; x++) {
+      const at = y * width + x;
+      if ((y - top) % side === place && y + 1 < height) {
+        sums[0] += Math.abs(luma[at + width] - luma[at]);
+        counts[0]++;
+      }
+      if ((x - left) % side === place && x + 1 < width) {
+        sums[1] += Math.abs(luma[at + 1] - luma[at]);
+        counts[1]++;
+      }
+    }
+  }
+  return sums[0] / counts[0] + sums[1] / counts[1];
+}
+
+/** Returns the blocks of a square's planes from an offset on, of each block its three planes. */
+function cut({ planes, height, width }, side, offset) {
   const blocks = [];
-  for (let top = offset >> 3; top + BLOCK <= height; top += BLOCK) {
-    for (let left = offset & 7; left + BLOCK <= width; left += BLOCK) {
-      const inside = (_, i) => (top + (i >> 3)) * width + left + (i & 7);
+  for (let top = Math.floor(offset / side); top + side <= height; top += side) {
+    for (let left = offset % side; left + side <= width; left += side) {
+      const inside = (i) => (top + Math.floor(i / side)) * width + left + (i % side);
+      const length = side * side;
       blocks.push(
-        planes.map((plane) => Float32Array.from({ length: 64 }, (_, i) => plane[inside(_, i)])),
+        planes.map((plane) => Float32Array.from({ length }, (_, i) => plane[inside(i)])),
       );
     }
   }
   return blocks;
+}
+
+/** Returns the shares of a block's steps, across and down, that are 0. */
+function sameSteps(luma, side) {
+  const same = [0, 0];
+  for (let i = 0; i < side * side; i++) {
+    if (i % side < side - 1 && luma[i] === luma[i + 1]) same[0]++;
+    if (i < side * (side - 1) && luma[i] === luma[i + side]) same[1]++;
+  }
+  return same.map((count) => count / (side * (side - 1)));
 }
 
 /** Estimates noise of brightness and of colour where there is least else. */
@@ -248,7 +297,7 @@ function noiseOf(blocks) {
 
 /** Says whether most pixels of a block are as bright as the next, which noise does not leave. */
 function drawn(luma) {
-  return alike(luma, 1) > 0.5;
+  return sameSteps(luma, BLOCK)[0] > 0.5;
 }
 
 /** Says whether lines lie on a ground of one level, which noise does not leave either. */

@@ -1,4 +1,4 @@
-"""What a picture went through, as far as its pixels tell: JPEG blocks and noise."""
+"""What a picture went through, as far as its pixels tell: blocks and noise."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ACROSS = 3  # as many squares at most a row, and rows of them
 _BLOCK = 8
 
 _BUSY = 2.0  # a block's highest frequencies are above, or it is smooth at any offset
-_CELLS = 12.0  # times the steps in one place of blocks are those in another; of codes fewer
-_SAME, _ALIKE = 0.3, 0.65  # of a block's steps, and of the blocks that have as many, are 0
+_CELLS = 12.0  # cells of a drawing differ by so many times what they do inside, others by less
+_SAME, _ALIKE = 0.3, 0.65  # in a drawing, of a block's steps that are 0, and of blocks with as many
 _CHANCE = 0.9  # in clean images it comes to 0.7
 _ENOUGH = 128  # blocks; in fewer there may be texture and nothing else
 _MOST_NOISE = 60.0  # levels; what has more is a pattern

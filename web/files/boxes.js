@@ -1,4 +1,4 @@
-/** @file The boxes of an AVIF or HEIC, and where the first of its pictures lies, as `files/boxes.py`. */
+/** @file The boxes of an AVIF or HEIC and where its first picture lies, as `files/boxes.py`. */
 
 import { Bits, Unread } from './bits.js';
 import { latin } from './bytes.js';

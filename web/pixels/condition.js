@@ -15,8 +15,8 @@ const MOST_NOISE = 60; // levels; what has more is a pattern
 const [GROUND, LINES] = [16, 64]; // alike pixels of a block with drawn lines; levels it spans
 const FEWEST_SHADES = 32;
 const BUSY = 2; // a block's highest frequencies are above, or it is smooth at any offset
-const CELLS = 12; // times the steps in one place of blocks are those in another; of codes fewer
-const [SAME, ALIKE] = [0.3, 0.65]; // of a block's steps, and of the blocks with as many, are 0
+const CELLS = 12; // cells of a drawing differ by so many times what they do inside, others by less
+const [SAME, ALIKE] = [0.3, 0.65]; // in a drawing, of a block's steps that are 0; of such blocks
 
 const YCBCR = [
   [0.299, 0.587, 0.114],
@@ -32,8 +32,8 @@ const dctOf = (side) =>
   });
 const DCT = dctOf(BLOCK);
 /**
- * Blocks that a code cuts a picture into: u + v of their high coefficients, from here on, and levels
- * below which one is small.
+ * Blocks that a code cuts a picture into: from which u + v on coefficients are high, and below how
+ * many levels they are small.
  */
 const JPEG = { side: BLOCK, high: 5, small: 1, dct: DCT };
 const WEBP = { side: 4, high: 3, small: 3, dct: dctOf(4) };
@@ -163,10 +163,12 @@ function isolation(squares, code) {
 }
 
 /**
- * Counts, of blocks that begin at each offset, high coefficients that are near 0. A code leaves many
- * of them at 0, in blocks of its own grid only.
+ * Counts, of blocks that begin at each offset, high coefficients that are near 0. A code leaves
+ * many of them at 0, in blocks of its own grid only.
  */
-function countSmall({ planes: [luma], height, width }, { side, high, small: least, dct }, small, busy) {
+function countSmall(square, { side, high, small: least, dct }, small, busy) {
+  const { planes, height, width } = square;
+  const [luma] = planes;
   // The DCT of every row of a block, `[y, x, v]`, then of every column of such rows.
   const across = width - side + 1;
   const rows = new Float32Array(height * across * side);
@@ -205,8 +207,8 @@ function countSmall({ planes: [luma], height, width }, { side, high, small: leas
 
 /**
  * Says whether blocks are parts of a drawing, such as the cells of reduced pixel art. They differ
- * from each other and hardly inside, or are mostly of one level each. A code leaves flat blocks too,
- * but in what is not flat it puts waves all over.
+ * from each other and hardly inside, or are mostly of one level each. A code leaves flat blocks
+ * too, but in what is not flat it puts waves all over.
  */
 function isDrawn(squares, side, offset) {
   const byPlace = [...Array(side).keys()].map((place) =>

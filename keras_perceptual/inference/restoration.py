@@ -25,6 +25,8 @@ class Limits(NamedTuple):
         quality: of a lossy file, by its format; up to it the restoring model does better.
         blocks: as `Condition` has them; in a JPEG at least `OWN`.
         webp_blocks: the same; in a lossy WebP they are its own.
+        both_blocks: what both have in films, AVIF and HEIC, whose blocks are of several sizes; in a
+            lossy file they are its own.
         noise: as `Condition` has it.
         colour_noise: the same.
     """
@@ -32,15 +34,16 @@ class Limits(NamedTuple):
     quality: Mapping[str, int]
     blocks: float
     webp_blocks: float
+    both_blocks: float
     noise: float
     colour_noise: float
 
 
 # By scale, where the default models give the same LPIPS (docs/restoring.md).
 LIMITS = {
-    2: Limits({"JPEG": 92, "WebP": 80, "AVIF": 72, "HEIC": 50}, 0.38, 0.2, 1.2, 0.75),
-    4: Limits({"JPEG": 95, "WebP": 85, "AVIF": 80, "HEIC": 62}, 0.27, 0.13, 1.2, 0.65),
-    8: Limits({"JPEG": 92, "WebP": 80, "AVIF": 70, "HEIC": 54}, 0.37, 0.2, 1.5, 0.25),
+    2: Limits({"JPEG": 92, "WebP": 80, "AVIF": 72, "HEIC": 50}, 0.38, 0.2, 0.04, 1.2, 0.75),
+    4: Limits({"JPEG": 95, "WebP": 85, "AVIF": 80, "HEIC": 62}, 0.27, 0.13, 0.04, 1.2, 0.65),
+    8: Limits({"JPEG": 92, "WebP": 80, "AVIF": 70, "HEIC": 54}, 0.37, 0.2, 0.04, 1.5, 0.25),
 }
 # What is restored at any scale.
 LEAST = {form: min(limits.quality[form] for limits in LIMITS.values()) for form in QUALITIES}
@@ -100,6 +103,8 @@ def restoration(condition: Condition, factor: float = 4) -> tuple[float, str]:
         found.append("blocks of JPEG")
     elif condition.webp_blocks > limits.webp_blocks and (quality is None or form != "WebP"):
         found.append("blocks of WebP")
+    elif min(condition.blocks, condition.webp_blocks) > limits.both_blocks and quality is None:
+        found.append("blocks of a film, AVIF or HEIC")
     if condition.noise > limits.noise or condition.colour_noise > limits.colour_noise:
         found.append("noise")
     return float(bool(found)), " and ".join(found)

@@ -123,6 +123,13 @@ def test_what_was_a_webp_is_restored_but_not_for_its_own_blocks(clean):
     assert restoration(found._replace(webp_blocks=0.3)) == (0.0, "")
 
 
+def test_blocks_of_several_sizes_are_those_of_a_film():
+    found = Condition(blocks=0.06, webp_blocks=0.05)
+    assert restoration(found) == (1.0, "blocks of a film, AVIF or HEIC")
+    assert restoration(found._replace(webp_blocks=0.0)) == (0.0, "")
+    assert restoration(found._replace(quality=99)) == (0.0, "")
+
+
 def test_both_reasons_are_told():
     found = Condition(noise=3.0, quality=80)
     assert restoration(found) == (1.0, "JPEG of quality 80 and noise")

@@ -58,6 +58,22 @@ def test_webp_is_found_wherever_its_grid_begins(clean, offset):
     assert weak < 0.1
 
 
+def test_frames_of_a_film_show_both_grids(clean, tmp_path):
+    av = pytest.importorskip("av", reason="needs PyAV")
+    height, width = (side // 2 * 2 for side in clean.shape[:2])
+    with av.open(tmp_path / "film.mp4", "w") as file:
+        stream = file.add_stream("libx264", rate=25, options={"crf": "25"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for shift in range(4):
+            frame = np.roll(clean, shift, axis=1)[:height, :width]
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        file.mux(stream.encode())
+    with av.open(tmp_path / "film.mp4") as file:
+        for frame in file.decode(video=0):
+            found = _condition(frame.to_ndarray(format="rgb24"))
+            assert min(found.blocks, found.webp_blocks) > 0.04
+
+
 def test_coarser_tables_show_more(clean):
     found = [_condition(compressed(clean, quality)).blocks for quality in (97, 90, 75)]
     assert found == sorted(found)

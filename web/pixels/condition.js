@@ -59,6 +59,7 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * @property {Record<string, number>} quality Of a lossy file, by its format.
  * @property {number} blocks
  * @property {number} webp_blocks
+ * @property {number} both_blocks
  * @property {number} noise
  * @property {number} colour_noise
  */
@@ -85,6 +86,8 @@ export function restoration(picture, limits, { least, explained, own }) {
     found.push('blocks of JPEG');
   } else if (webpBlocks > limits.webp_blocks && (quality === null || form !== 'WebP')) {
     found.push('blocks of WebP');
+  } else if (Math.min(blocks, webpBlocks) > limits.both_blocks && quality === null) {
+    found.push('blocks of a film, AVIF or HEIC');
   }
   if (noise > limits.noise || colourNoise > limits.colour_noise) found.push('noise');
   return { restore: Number(found.length > 0), reason: found.join(' and ') };

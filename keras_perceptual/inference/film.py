@@ -288,6 +288,7 @@ def _condition(film: Film) -> Condition:
         start = film.seconds * place / LOOKS
         for frame in itertools.islice(film.frames(start=start), 1):
             pixels = frame.pixels
-            seen.append(inspect(RowReader(pixels), *pixels.shape[:2])[:3])
-    blocks, noise, colour_noise = np.median(seen, axis=0)
-    return Condition(float(blocks), float(noise), float(colour_noise))
+            found = inspect(RowReader(pixels), *pixels.shape[:2])
+            seen.append((found.blocks, found.noise, found.colour_noise, found.webp_blocks))
+    blocks, noise, colour_noise, webp_blocks = np.median(seen, axis=0).tolist()
+    return Condition(blocks, noise, colour_noise, webp_blocks=webp_blocks)

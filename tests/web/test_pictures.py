@@ -172,6 +172,16 @@ def test_a_lossy_file_is_restored(result, expected, small, tmp_path, form, anima
     assert clean > 0.1
 
 
+@pytest.mark.parametrize(("form", "quality"), [("JPEG", 10), ("WEBP", 50)])
+def test_what_was_a_lossy_file_is_restored_by_its_blocks(result, expected, tmp_path, form, quality):
+    with Image.open(LR / "coffee.png") as image:
+        image.convert("RGB").save(tmp_path / "lossy", form, quality=quality)
+    with Image.open(tmp_path / "lossy") as image:
+        image.convert("RGB").save(tmp_path / "a.png")
+    made = result(tmp_path / "a.png")
+    assert _difference(made, expected(tmp_path / "a.png", restore=1)) == 0
+
+
 def test_flat_parts_stay_as_they_are(result, tmp_path):
     image = np.full((40, 60, 3), (200, 30, 90), np.uint8)
     image[:, 45:] = 10

@@ -53,7 +53,7 @@ def test_exif_of_old_pngs():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("codec", ["PNG", "TIFF", "JPEG", "WEBP", "AVIF", "deep PNG"])
+@pytest.mark.parametrize("codec", ["PNG", "TIFF", "JPEG", "WEBP", "AVIF", "HEIF", "deep PNG"])
 def test_orientation_is_that_of_pillow(rng, orientation, codec):
     deep = codec == "deep PNG"
     pixels = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
@@ -61,6 +61,8 @@ def test_orientation_is_that_of_pillow(rng, orientation, codec):
     exif[Base.Orientation] = orientation
     if codec == "AVIF":
         pytest.importorskip("PIL._avif")
+    if codec == "HEIF":  # where EXIF does not turn a picture
+        pytest.importorskip("pillow_heif").register_heif_opener()
     if deep:
         block = chunk(b"eXIf", exif.tobytes()[6:])
         data = png(pixels.astype(np.uint16) * 257, 16, RGB, block)

@@ -221,6 +221,8 @@ def open_rows(given: Given) -> Rows:
         return _JpegRows(given)
     if given.form.name == "GIF":
         gif.check_complete(given.file)
+    if given.form.name == "HEIC":
+        _VipsRows(given).fetch(0, 1)  # its wheels open one and cannot decode it
     compressed = given.directory and given.directory.numbers(Base.Compression) == (_JPEG,)
     return (_TiffJpegRows if compressed else _VipsRows)(given)
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_perceptual.errors import ImageError
 from keras_perceptual.files import open_source
 from keras_perceptual.files.quality import (
     QUALITIES,
@@ -100,6 +102,12 @@ def test_the_quality_of_a_heic(quality, expected, mode, options):
 
 def test_the_quality_of_a_heic_without_its_decoder():
     assert heic_quality(io.BytesIO(HEIC)) == 40
+
+
+def test_a_heic_that_cannot_be_decoded_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match="pip install pillow-heif"):
+        open_source(HEIC)
 
 
 @pytest.mark.parametrize("form", ["AVIF", "HEIC"])

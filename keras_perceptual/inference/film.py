@@ -289,6 +289,6 @@ def _condition(film: Film) -> Condition:
         for frame in itertools.islice(film.frames(start=start), 1):
             pixels = frame.pixels
             found = inspect(RowReader(pixels), *pixels.shape[:2])
-            seen.append((found.blocks, found.noise, found.colour_noise, found.webp_blocks))
-    blocks, noise, colour_noise, webp_blocks = np.median(seen, axis=0).tolist()
-    return Condition(blocks, noise, colour_noise, webp_blocks=webp_blocks)
+            seen.append((found.blocks, found.noise, found.colour_noise, found.both_blocks))
+    blocks, noise, colour_noise, both_blocks = np.median(seen, axis=0).tolist()
+    return Condition(blocks, noise, colour_noise, both_blocks=both_blocks)

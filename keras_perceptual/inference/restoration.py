@@ -25,8 +25,7 @@ class Limits(NamedTuple):
         quality: of a lossy file, by its format; up to it the restoring model does better.
         blocks: as `Condition` has them; in a JPEG at least `OWN`.
         webp_blocks: the same; in a lossy WebP they are its own.
-        both_blocks: what both have in films, AVIF and HEIC, whose blocks are of several sizes; in a
-            lossy file they are its own.
+        both_blocks: the same; in a lossy file they are its own.
         noise: as `Condition` has it.
         colour_noise: the same.
     """
@@ -42,7 +41,7 @@ class Limits(NamedTuple):
 # By scale, where the default models give the same LPIPS (docs/restoring.md).
 LIMITS = {
     2: Limits({"JPEG": 92, "WebP": 80, "AVIF": 72, "HEIC": 50}, 0.38, 0.2, 0.04, 1.2, 0.75),
-    4: Limits({"JPEG": 95, "WebP": 85, "AVIF": 80, "HEIC": 62}, 0.27, 0.13, 0.04, 1.2, 0.65),
+    4: Limits({"JPEG": 95, "WebP": 85, "AVIF": 80, "HEIC": 62}, 0.27, 0.13, 0.03, 1.2, 0.65),
     8: Limits({"JPEG": 92, "WebP": 80, "AVIF": 70, "HEIC": 54}, 0.37, 0.2, 0.04, 1.5, 0.25),
 }
 # What is restored at any scale.
@@ -103,7 +102,7 @@ def restoration(condition: Condition, factor: float = 4) -> tuple[float, str]:
         found.append("blocks of JPEG")
     elif condition.webp_blocks > limits.webp_blocks and (quality is None or form != "WebP"):
         found.append("blocks of WebP")
-    elif min(condition.blocks, condition.webp_blocks) > limits.both_blocks and quality is None:
+    elif condition.both_blocks > limits.both_blocks and quality is None:
         found.append("blocks of a film, AVIF or HEIC")
     if condition.noise > limits.noise or condition.colour_noise > limits.colour_noise:
         found.append("noise")

@@ -18,7 +18,9 @@ _BLOCK = 8
 _BUSY = 2.0  # a block's highest frequencies are above, or it is smooth at any offset
 _CELLS = 12.0  # cells of a drawing differ by so many times what they do inside, others by less
 _SAME, _ALIKE = 0.3, 0.65  # in a drawing, of a block's steps that are 0, and of blocks with as many
-_CHANCE = 0.9  # in clean images it comes to 0.7
+_CHANCE, _CHANCE_OF_BOTH = 0.9, 0.5  # in clean images it comes to 0.7, where two grids agree to 0.4
+_AHEAD, _AHEAD_OF_BOTH = 0.01, 0.15  # of the next offset; the latter is a share of what stands out
+_MOST_FOUR = 2.0  # times as far as those of 8 stand out blocks of 4 that are not a WebP's
 _ENOUGH = 128  # blocks; in fewer there may be texture and nothing else
 _MOST_NOISE = 60.0  # levels; what has more is a pattern
 _GROUND, _LINES = 16, 64  # alike pixels of a block with drawn lines, and the levels it spans
@@ -70,6 +72,9 @@ class Condition(NamedTuple):
         form: "JPEG", "WebP", "AVIF" or "HEIC", what it is the quality of.
         webp_blocks: how far the grid of WebP's blocks stands out: of pictures that never were one
             below 0.06, of quality 90 about 0.08, 80 0.2, 40 0.3.
+        both_blocks: the lesser of these where both grids are one, as in frames of a film, an AVIF
+            or a HEIC, whose blocks are of several sizes: of H.264 of rate 23 about 0.1, HEVC of 28
+            and HEIC of 40 0.05; else 0.
     """
 
     blocks: float = 0.0
@@ -78,6 +83,7 @@ class Condition(NamedTuple):
     quality: int | None = None
     form: str = "JPEG"
     webp_blocks: float = 0.0
+    both_blocks: float = 0.0
 
 
 def inspect(take: Take, height: int, width: int) -> Condition:
@@ -103,7 +109,9 @@ def inspect(take: Take, height: int, width: int) -> Condition:
         squares += [as_levels(rows[:, across, :3]) @ YCBCR.T for across in _parts(width)]
     lumas = [planes[..., 0] for planes in squares]
     noise = _noise(np.concatenate([_cut(planes, _BLOCK) for planes in squares]))
-    return Condition(_isolation(lumas, _JPEG), *noise, webp_blocks=_isolation(lumas, _WEBP))
+    eight, four = (_isolation(lumas, code) for code in (_JPEG, _WEBP))
+    both = _both(eight, four)
+    return Condition(_one(eight), *noise, webp_blocks=_one(four), both_blocks=both)
 
 
 def _parts(length: int) -> list[slice]:
@@ -116,8 +124,24 @@ def _parts(length: int) -> list[slice]:
     return [slice(start, start + _SIDE) for start in starts]
 
 
-def _isolation(lumas: list[np.ndarray], code: _Code) -> float:
-    """Returns how far one offset of a code's blocks has more small coefficients than others."""
+class _Grid(NamedTuple):
+    """What was found of a code's grid.
+
+    Args:
+        apart: how far its offset has more small coefficients than others have; of a drawing 0.
+        ahead: how far it has more than the next. Enlarged pixels make several stand out.
+        chances: `apart` as a multiple of what it is by chance.
+        offset: rows and columns of the picture before its first block.
+    """
+
+    apart: float
+    ahead: float
+    chances: float
+    offset: tuple[int, int]
+
+
+def _isolation(lumas: list[np.ndarray], code: _Code) -> _Grid:
+    """Finds the grid of a code's blocks."""
     small, busy = np.sum([_grid(luma, code) for luma in lumas], axis=0)
     usual = np.median(busy)
     # A block of which no high coefficient is left is busy at all offsets but its own. A few blocks
@@ -126,10 +150,26 @@ def _isolation(lumas: list[np.ndarray], code: _Code) -> float:
     shares = (small + least - busy) / least
     second, first = np.sort(shares.ravel())[-2:]
     apart = float(first - np.median(shares))
-    # Enlarged pixels make several offsets stand out, a code one. Of few blocks chance makes one.
-    alone = usual >= 8 and first - second > 0.01 and apart > _CHANCE / np.sqrt(usual)
+    chances = apart * float(np.sqrt(usual)) if usual >= 8 else 0.0
     y, x = divmod(int(shares.argmax()), code.side)
-    return apart if alone and not _drawn([luma[y:, x:] for luma in lumas], code.side) else 0.0
+    if chances > _CHANCE_OF_BOTH and _drawn([luma[y:, x:] for luma in lumas], code.side):
+        apart = chances = 0.0
+    return _Grid(apart, float(first - second), chances, (y, x))
+
+
+def _one(grid: _Grid) -> float:
+    """Returns how far a grid stands out by itself."""
+    return grid.apart if grid.ahead > _AHEAD and grid.chances > _CHANCE else 0.0
+
+
+def _both(eight: _Grid, four: _Grid) -> float:
+    """Returns how far the grids of blocks of 8 and of 4 stand out together."""
+    if four.offset != tuple(place % _WEBP.side for place in eight.offset):
+        return 0.0
+    ahead = all(grid.ahead > _AHEAD_OF_BOTH * grid.apart for grid in (eight, four))
+    sure = min(eight.chances, four.chances) > _CHANCE_OF_BOTH
+    alike = four.apart < _MOST_FOUR * eight.apart
+    return min(eight.apart, four.apart) if ahead and sure and alike else 0.0
 
 
 def _grid(luma: np.ndarray, code: _Code) -> tuple[np.ndarray, np.ndarray]:

@@ -124,9 +124,9 @@ def test_what_was_a_webp_is_restored_but_not_for_its_own_blocks(clean):
 
 
 def test_blocks_of_several_sizes_are_those_of_a_film():
-    found = Condition(blocks=0.06, webp_blocks=0.05)
+    found = Condition(both_blocks=0.05)
     assert restoration(found) == (1.0, "blocks of a film, AVIF or HEIC")
-    assert restoration(found._replace(webp_blocks=0.0)) == (0.0, "")
+    assert restoration(Condition(blocks=0.06, webp_blocks=0.05)) == (0.0, "")
     assert restoration(found._replace(quality=99)) == (0.0, "")
 
 

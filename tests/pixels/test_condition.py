@@ -31,6 +31,7 @@ def test_a_clean_photograph_shows_nothing(clean):
     found = _condition(clean)
     assert found.blocks < 0.06
     assert found.webp_blocks < 0.06
+    assert found.both_blocks == 0
     assert found.noise < 0.9
     assert found.colour_noise < 0.25
     assert found.quality is None
@@ -58,6 +59,16 @@ def test_webp_is_found_wherever_its_grid_begins(clean, offset):
     assert weak < 0.1
 
 
+@pytest.mark.parametrize("offset", [(0, 0), (3, 6)])
+def test_an_avif_shows_both_grids(clean, offset):
+    assert _condition(compressed(clean, 60, 2, offset, "AVIF")).both_blocks > 0.03
+
+
+@pytest.mark.parametrize(("form", "quality"), [("JPEG", 95), ("WebP", 60), ("WebP", 95)])
+def test_codes_of_one_grid_do_not_show_both(clean, form, quality):
+    assert _condition(compressed(clean, quality, form=form)).both_blocks < 0.03
+
+
 def test_frames_of_a_film_show_both_grids(clean, tmp_path):
     av = pytest.importorskip("av", reason="needs PyAV")
     height, width = (side // 2 * 2 for side in clean.shape[:2])
@@ -71,7 +82,7 @@ def test_frames_of_a_film_show_both_grids(clean, tmp_path):
     with av.open(tmp_path / "film.mp4") as file:
         for frame in file.decode(video=0):
             found = _condition(frame.to_ndarray(format="rgb24"))
-            assert min(found.blocks, found.webp_blocks) > 0.04
+            assert found.both_blocks > 0.04
 
 
 def test_coarser_tables_show_more(clean):
@@ -128,6 +139,7 @@ def test_what_is_drawn_shows_nothing(name):
     found = _condition(DRAWN[name])
     assert found.blocks < 0.12
     assert found.webp_blocks < 0.12
+    assert found.both_blocks == 0
     assert found.noise < 1.2
     assert found.colour_noise < 0.35
 

@@ -9,7 +9,9 @@ import { toLevel } from './levels.js';
 const SIDE = 128; // pixels a side of the squares that are looked at, a multiple of a block's
 const ACROSS = 3; // as many squares at most a row, and rows of them
 const BLOCK = 8;
-const CHANCE = 0.9;
+const [CHANCE, CHANCE_OF_BOTH] = [0.9, 0.5];
+const [AHEAD, AHEAD_OF_BOTH] = [0.01, 0.15]; // of the next; the latter a share of what stands out
+const MOST_FOUR = 2; // times as far as those of 8 stand out blocks of 4 that are not a WebP's
 const ENOUGH = 128; // blocks; in fewer there may be texture and nothing else
 const MOST_NOISE = 60; // levels; what has more is a pattern
 const [GROUND, LINES] = [16, 64]; // alike pixels of a block with drawn lines; levels it spans
@@ -47,6 +49,7 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  * @typedef {object} Condition
  * @property {number} blocks How far the grid of JPEG blocks stands out, 0 to 1.
  * @property {number} webpBlocks The same of WebP.
+ * @property {number} bothBlocks The lesser of these where both grids are one, as in a film.
  * @property {number} noise Of brightness, its standard deviation in levels.
  * @property {number} colourNoise The same of Cb or Cr, whichever has more.
  * @property {number | null} quality 0 to 100, of a JPEG, or a lossy WebP, AVIF or HEIC.
@@ -76,7 +79,8 @@ const CORNER = places((u, v) => u >= 6 && v >= 6);
  *   was found that it is for.
  */
 export function restoration(picture, limits, { least, explained, own }) {
-  const { blocks, webpBlocks, noise, colourNoise, quality, form } = conditionOf(picture, least);
+  const { blocks, webpBlocks, bothBlocks, ...rest } = conditionOf(picture, least);
+  const { noise, colourNoise, quality, form } = rest;
   const found = [];
   let ofItself = 0;
   if (quality !== null && form === 'JPEG') ofItself = quality > explained ? own : Infinity;
@@ -86,7 +90,7 @@ export function restoration(picture, limits, { least, explained, own }) {
     found.push('blocks of JPEG');
   } else if (webpBlocks > limits.webp_blocks && (quality === null || form !== 'WebP')) {
     found.push('blocks of WebP');
-  } else if (Math.min(blocks, webpBlocks) > limits.both_blocks && quality === null) {
+  } else if (bothBlocks > limits.both_blocks && quality === null) {
     found.push('blocks of a film, AVIF or HEIC');
   }
   if (noise > limits.noise || colourNoise > limits.colour_noise) found.push('noise');
@@ -101,7 +105,8 @@ export function restoration(picture, limits, { least, explained, own }) {
  */
 export function conditionOf(picture, least) {
   const { width, height, quality, form } = picture;
-  const nothing = { blocks: 0, webpBlocks: 0, noise: 0, colourNoise: 0, quality, form };
+  const file = { quality, form };
+  const nothing = { blocks: 0, webpBlocks: 0, bothBlocks: 0, noise: 0, colourNoise: 0, ...file };
   if (quality !== null && quality <= least[form]) return nothing;
   if (Math.min(width, height) < 2 * BLOCK) return nothing;
   const squares = [];
@@ -111,12 +116,10 @@ export function conditionOf(picture, least) {
       squares.push({ planes, height: down.length, width: across.length });
     }
   }
-  return {
-    ...nothing,
-    blocks: isolation(squares, JPEG),
-    webpBlocks: isolation(squares, WEBP),
-    ...noiseOf(squares.flatMap((square) => cut(square, BLOCK, 0))),
-  };
+  const [eight, four] = [isolation(squares, JPEG), isolation(squares, WEBP)];
+  const [blocks, webpBlocks] = [one(eight), one(four)];
+  const noise = noiseOf(squares.flatMap((square) => cut(square, BLOCK, 0)));
+  return { blocks, webpBlocks, bothBlocks: both(eight, four), ...noise, ...file };
 }
 
 /** What is looked at of an axis: parts that begin at multiples of a block, or all. */
@@ -145,7 +148,10 @@ function ycbcr({ width, channels, bits, data }, down, across) {
   });
 }
 
-/** Returns how far one offset of a code's blocks has more small coefficients than others. */
+/**
+ * Finds the grid of a code's blocks: how far its offset has more small coefficients than others have,
+ * of a drawing 0; how far more than the next; the former as a multiple of what it is by chance.
+ */
 function isolation(squares, code) {
   const { side } = code;
   const small = new Float64Array(side * side);
@@ -160,9 +166,25 @@ function isolation(squares, code) {
   });
   const sorted = [...shares].sort((a, b) => a - b);
   const [second, first] = sorted.slice(-2);
-  const apart = first - median(sorted);
-  const alone = usual >= 8 && first - second > 0.01 && apart > CHANCE / Math.sqrt(usual);
-  return alone && !isDrawn(squares, side, shares.indexOf(first)) ? apart : 0;
+  const offset = shares.indexOf(first);
+  const found = first - median(sorted);
+  const beyond = usual >= 8 ? found * Math.sqrt(usual) : 0;
+  const isNone = beyond > CHANCE_OF_BOTH && isDrawn(squares, side, offset);
+  const [apart, chances] = isNone ? [0, 0] : [found, beyond];
+  return { apart, ahead: first - second, chances, offset: [Math.floor(offset / side), offset % side] };
+}
+
+/** Returns how far a grid stands out by itself; enlarged pixels make several offsets stand out. */
+function one({ apart, ahead, chances }) {
+  return ahead > AHEAD && chances > CHANCE ? apart : 0;
+}
+
+/** Returns how far the grids of blocks of 8 and of 4 stand out together. */
+function both(eight, four) {
+  if (eight.offset.some((place, i) => place % WEBP.side !== four.offset[i])) return 0;
+  if ([eight, four].some(({ ahead, apart }) => ahead <= AHEAD_OF_BOTH * apart)) return 0;
+  if (Math.min(eight.chances, four.chances) <= CHANCE_OF_BOTH) return 0;
+  return four.apart < MOST_FOUR * eight.apart ? Math.min(eight.apart, four.apart) : 0;
 }
 
 /**

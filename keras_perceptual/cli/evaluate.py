@@ -74,8 +74,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         type=_degradation,
         metavar="NAME",
         help="make LR of HR this way, instead of taking what is supplied: "
-        f"{', '.join(DEGRADATIONS)}, jpegQ, webpQ, avifQ or heicQ of quality Q, or noiseN of N "
-        "levels",
+        f"{', '.join(DEGRADATIONS)}, jpegQ, webpQ, avifQ or heicQ of quality Q, h264-R of rate R, "
+        "or noiseN of N levels",
     )
     lr.add_argument(
         "--lr",

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from keras_perceptual.files import formats
+from keras_perceptual.files.video.containers import pyav
 from keras_perceptual.pixels.resampling import degrade, to_uint8
 
 __all__ = ["DEGRADATIONS", "Damage", "damaged", "degradation", "lr_of"]
@@ -210,6 +211,35 @@ def compressed(
         return np.asarray(stored.convert("RGB"))[top:, left:]
 
 
+def filmed(image: np.ndarray, rate: int) -> np.ndarray:
+    """Takes a frame out of an H.264 film that moves by a row and two columns a frame.
+
+    Args:
+        image: `[H, W, 3]` uint8.
+        rate: its constant rate factor, 1 to 51; the higher, the coarser.
+
+    Returns:
+        The same shape, uint8: the third of four frames.
+
+    Raises:
+        FilmError: if PyAV is not installed.
+    """
+    av, file = pyav("h264"), io.BytesIO()
+    height, width = image.shape[:2]
+    even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+    with av.open(file, "w", format="matroska") as film:
+        stream = film.add_stream("libx264", rate=25, options={"crf": str(rate)})
+        stream.height, stream.width, stream.pix_fmt = *even.shape[:2], "yuv420p"
+        for place in (-2, -1, 0, 1):
+            moved = np.roll(even, (place, 2 * place), axis=(0, 1))
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(moved, "rgb24")))
+        film.mux(stream.encode())
+    file.seek(0)
+    with av.open(file) as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    return frames[2][:height, :width]
+
+
 Degrade = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 # What test images can be made by: hr, scale and a seeded generator to lr. Blurs are in HR pixels.
@@ -227,24 +257,27 @@ def degradation(name: str) -> Degrade:
 
     Args:
         name: a key of `DEGRADATIONS`, or of bicubic reductions `jpegQ`, `webpQ`, `avifQ` or `heicQ`
-            for that of quality Q, or `noiseN` for colour noise of N levels.
+            for that of quality Q, `h264-R` for a film's frame of rate R, or `noiseN` for colour
+            noise of N levels.
 
     Raises:
         ValueError: for another name.
-        ImageError: if a package is not installed that it needs.
+        ImageError: if a package is not installed that HEIC needs.
     """
     if name in DEGRADATIONS:
         return DEGRADATIONS[name]
-    found = re.fullmatch(r"(jpeg|webp|avif|heic|noise)([1-9]\d?)", name)
+    found = re.fullmatch(r"(jpeg|webp|avif|heic|h264-|noise)([1-9]\d?)", name)
     if not found:
         known = ", ".join(DEGRADATIONS)
         raise ValueError(
-            f"expected a degradation of {known}, jpegQ, webpQ, avifQ, heicQ or noiseN, "
-            f"received {name!r}"
+            f"expected a degradation of {known}, jpegQ, webpQ, avifQ, heicQ, h264-R or "
+            f"noiseN, received {name!r}"
         )
     kind, number = found[1], int(found[2])
     if kind == "noise":
         return lambda hr, scale, rng: noisy(degrade(hr, scale), number, rng)
+    if kind == "h264-":
+        return lambda hr, scale, rng: filmed(degrade(hr, scale), number)
     form = formats.of(f"{name}.{kind}")
     codec = form.codec or form.name
     return lambda hr, scale, rng: compressed(degrade(hr, scale), number, form=codec)

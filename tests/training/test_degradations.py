@@ -121,7 +121,7 @@ def test_names_have_numbers(hr):
     assert avif == sorted(avif)
     assert noise == sorted(noise)
     for name in ("jpeg", "jpeg100", "noise0", "noise-3", "rain"):
-        with pytest.raises(ValueError, match=f"avifQ, heicQ or noiseN, received '{name}'"):
+        with pytest.raises(ValueError, match=f"heicQ, h264-R or noiseN, received '{name}'"):
             degradation(name)
 
 
@@ -129,6 +129,15 @@ def test_heic_where_its_package_is(hr):
     pytest.importorskip("pillow_heif")
     worse, better = (degradation(f"heic{n}")(hr, 4, np.random.default_rng(0)) for n in (20, 60))
     assert psnr_y(worse, degrade(hr, 4)) < psnr_y(better, degrade(hr, 4)) < 45
+
+
+def test_frames_of_films(hr):
+    pytest.importorskip("av", reason="needs PyAV")
+    expected = degrade(hr[:, :124], 4)  # 24x31, which H.264 does not hold
+    worse, better = (
+        degradation(f"h264-{n}")(hr[:, :124], 4, np.random.default_rng(0)) for n in (35, 15)
+    )
+    assert psnr_y(worse, expected) < psnr_y(better, expected) < 45
 
 
 def test_heic_names_the_package_that_it_needs(monkeypatch):

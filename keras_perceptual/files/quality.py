@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from PIL import JpegImagePlugin
 
@@ -17,6 +17,8 @@ _MIDDLE = 3688  # sum of the table of brightness at quality 50, annex K.1 of the
 _HEADER = 4096  # bytes of a frame of WebP that have all that is read of it
 _COARSEST = 127  # index of a quantiser of WebP
 
+_Found = TypeVar("_Found")
+
 
 def jpeg_quality(file: BinaryIO) -> int | None:
     """Returns the quality, 1 to 100, at which libjpeg has a table as coarse as the file's.
@@ -27,11 +29,8 @@ def jpeg_quality(file: BinaryIO) -> int | None:
     Returns:
         The quality, or None where the header cannot be read.
     """
-    try:
-        with quiet_warnings():
-            tables = JpegImagePlugin.JpegImageFile(file).quantization
-        share = sum(tables[min(tables)]) / _MIDDLE
-    except Exception:  # whatever is wrong, the decoder says it better
+    share = _read(_coarseness, file)
+    if share is None:
         return None
     return max(1, round(50 / share if share > 1 else 100 - 50 * share))
 
@@ -45,12 +44,8 @@ def webp_quality(file: BinaryIO) -> int | None:
     Returns:
         The quality, of the first frame, or None where nothing is lost or the header cannot be read.
     """
-    try:
-        frame = _frame(file)
-        if frame is None:
-            return None
-        index = _quantiser(frame)
-    except Exception:  # as above
+    index = _read(_quantiser, file)
+    if index is None:
         return None
     # libwebp takes the cube root of a line with a kink at quality 75.
     linear = (1 - index / _COARSEST) ** 3
@@ -66,10 +61,7 @@ def avif_quality(file: BinaryIO) -> int | None:
     Returns:
         The quality, or None where nothing is lost or the header cannot be read.
     """
-    try:
-        index = avif_quantiser(file)
-    except Exception:  # as above
-        return None
+    index = _read(avif_quantiser, file)
     # Two lines go through what libavif's table has, to 3.
     return round(100 - index / 2.96 if index < 148 else (255 - index) / 2.14) if index else None
 
@@ -83,10 +75,7 @@ def heic_quality(file: BinaryIO) -> int | None:
     Returns:
         The quality, or None where nothing is lost or the header cannot be read.
     """
-    try:
-        parameter = heic_quantiser(file)
-    except Exception:  # as above
-        return None
+    parameter = _read(heic_quantiser, file)
     # A level of quality is half a step of x265's constant rate, which lies 3 above the parameter.
     return None if parameter is None else min(max(0, 94 - 2 * parameter), 94)
 
@@ -97,6 +86,21 @@ QUALITIES: dict[str, Callable[[BinaryIO], int | None]] = {
     "AVIF": avif_quality,
     "HEIC": heic_quality,
 }
+
+
+def _read(find: Callable[[BinaryIO], _Found | None], file: BinaryIO) -> _Found | None:
+    """Returns what a file's header says, or None where it cannot be read."""
+    try:
+        return find(file)
+    except Exception:  # whatever is wrong, the decoder says it better
+        return None
+
+
+def _coarseness(file: BinaryIO) -> float:
+    """Returns how coarse a JPEG's table of brightness is, times that of quality 50."""
+    with quiet_warnings():
+        tables = JpegImagePlugin.JpegImageFile(file).quantization
+    return sum(tables[min(tables)]) / _MIDDLE
 
 
 def _frame(file: BinaryIO) -> bytes | None:
@@ -112,11 +116,14 @@ def _frame(file: BinaryIO) -> bytes | None:
     return None
 
 
-def _quantiser(frame: bytes) -> float:
-    """Returns the mean index of a frame's quantisers.
+def _quantiser(file: BinaryIO) -> float | None:
+    """Returns the mean index of the quantisers of a WebP's first frame, if it is lossy.
 
     Source: RFC 6386, sections 9.1 to 9.6 and 19.2.
     """
+    frame = _frame(file)
+    if frame is None:
+        return None
     if frame[3:6] != b"\x9d\x01\x2a":
         raise ValueError("no key frame")
     bits = _Bits(frame[10:])

@@ -97,7 +97,7 @@ class Source:
 
     @cached_property
     def quality(self) -> int | None:
-        """Of a JPEG, or a lossy WebP or AVIF, 0 to 100 by how coarsely it is quantised; or None."""
+        """Of a JPEG or lossy WebP, AVIF or HEIC, 0 to 100 by how coarsely quantised; or None."""
         find = QUALITIES.get(self.format.name)
         if find is None:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ class _Code(NamedTuple):
 _JPEG, _WEBP = _Code(8, 5, 1.0), _Code(4, 3, 3.0)
 
 
+@cache
 def dct(side: int) -> np.ndarray:
     """Returns the matrix of a DCT of so many pixels."""
     index = np.arange(side)

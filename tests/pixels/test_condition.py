@@ -9,7 +9,7 @@ from keras_perceptual.pixels.condition import Condition, inspect
 from keras_perceptual.pixels.resampling import degrade
 from keras_perceptual.pixels.rows import RowReader
 from keras_perceptual.training.degradations import compressed, noisy
-from tests import graphics
+from tests import films, graphics
 from tests.conftest import SAMPLES
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
@@ -70,19 +70,12 @@ def test_codes_of_one_grid_do_not_show_both(clean, form, quality):
 
 
 def test_frames_of_a_film_show_both_grids(clean, tmp_path):
-    av = pytest.importorskip("av", reason="needs PyAV")
+    pytest.importorskip("av", reason="needs PyAV")
     height, width = (side // 2 * 2 for side in clean.shape[:2])
-    with av.open(tmp_path / "film.mp4", "w") as file:
-        stream = file.add_stream("libx264", rate=25, options={"crf": "25"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for shift in range(4):
-            frame = np.roll(clean, shift, axis=1)[:height, :width]
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
-        file.mux(stream.encode())
-    with av.open(tmp_path / "film.mp4") as file:
-        for frame in file.decode(video=0):
-            found = _condition(frame.to_ndarray(format="rgb24"))
-            assert found.both_blocks > 0.04
+    frames = [np.roll(clean, shift, axis=1)[:height, :width] for shift in range(4)]
+    film = films.make(tmp_path / "film.mp4", frames, options={"crf": "25"})
+    for frame in films.pictures_of(film):
+        assert _condition(frame).both_blocks > 0.04
 
 
 def test_coarser_tables_show_more(clean):

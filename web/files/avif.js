@@ -1,6 +1,6 @@
 /** @file How coarsely an AVIF was quantised, as `files/av1.py` and `files/quality.py`. */
 
-import { Bits, Unread } from './bits.js';
+import { Bits, Unread, orNull } from './bits.js';
 import { firstPicture, known } from './boxes.js';
 
 const FRAME = 512; // bytes of a picture that have all that is read of it
@@ -13,13 +13,7 @@ const [TILE_WIDTH, TILE_AREA, TILES] = [4096, 4096 * 2304, 64];
  * @returns {number | null} 0 to 100, or null where nothing is lost or its header cannot be read.
  */
 export function qualityOf(bytes) {
-  let index;
-  try {
-    index = quantiser(bytes);
-  } catch (error) {
-    if (error instanceof Unread) return null;
-    throw error;
-  }
+  const index = orNull(quantiser, bytes);
   if (!index) return null;
   // Two lines go through what libavif's table has, to 3.
   return Math.round(index < 148 ? 100 - index / 2.96 : (255 - index) / 2.14);

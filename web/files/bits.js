@@ -3,6 +3,22 @@
 /** What is damaged, or of a kind that is not read here. */
 export class Unread extends Error {}
 
+/**
+ * Returns what is read of bytes, or null where that cannot be.
+ * @template T
+ * @param {(bytes: Uint8Array) => T} read May throw `Unread`.
+ * @param {Uint8Array} bytes
+ * @returns {T | null}
+ */
+export function orNull(read, bytes) {
+  try {
+    return read(bytes);
+  } catch (error) {
+    if (error instanceof Unread) return null;
+    throw error;
+  }
+}
+
 /** Reads numbers from bytes, their highest bits first. */
 export class Bits {
   /** @param {Uint8Array} data */

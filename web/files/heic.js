@@ -1,6 +1,6 @@
 /** @file How coarsely a HEIC was quantised, as `files/hevc.py` and `files/quality.py`. */
 
-import { Bits, Unread } from './bits.js';
+import { Bits, Unread, orNull } from './bits.js';
 import { eachBox, firstPicture, known } from './boxes.js';
 
 const HEAD = 4096; // bytes of a picture that have all that is read of it
@@ -14,13 +14,7 @@ const LAYERS = 8;
  * @returns {number | null} 0 to 94, or null where nothing is lost or its header cannot be read.
  */
 export function qualityOf(bytes) {
-  let parameter;
-  try {
-    parameter = quantiser(bytes);
-  } catch (error) {
-    if (error instanceof Unread) return null;
-    throw error;
-  }
+  const parameter = orNull(quantiser, bytes);
   return parameter === null ? null : Math.min(Math.max(0, 94 - 2 * parameter), 94);
 }
 

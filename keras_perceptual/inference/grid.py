@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -74,9 +75,9 @@ def choose(height: int, width: int, area: float, around: int) -> Tile:
         """Returns the pixels that all tiles see, and one of them."""
         columns = aligned(math.ceil(width / across))
         fitting = max(SMALLEST, int(area / (columns + 2 * around)) - 2 * around)
-        down = math.ceil(height / fitting)
-        rows = aligned(math.ceil(height / down))
-        return down * (rows + 2 * around) * across * (columns + 2 * around), Tile(rows, columns)
+        tile = Tile(aligned(math.ceil(height / math.ceil(height / fitting))), columns)
+        sides = (spans(*each, around) for each in zip((height, width), tile, strict=True))
+        return math.prod(len(side) * side[0].last for side in sides), tile
 
     side = max(SMALLEST, int(math.sqrt(area)) - 2 * around)
     return min(map(grid, range(1, math.ceil(width / side) + 1)))[1]
@@ -85,24 +86,25 @@ def choose(height: int, width: int, area: float, around: int) -> Tile:
 def spans(length: int, size: int, around: int) -> list[Span]:
     """Cuts a side of an image into tiles.
 
-    All see equally many pixels: an engine takes longer for another size than the one before.
+    All see equally many pixels: an engine takes longer for another size than the one before. So
+    those at the ends, which see nothing beyond, are larger.
 
     Args:
         length: of the side, in LR pixels.
-        size: of a tile; the last has what is left.
+        size: of a tile at the most, but for those at the ends.
         around: pixels to each side of it that it sees, where there are any.
     """
     whole = length + 2 * MARGIN
-    if size >= length:
+    shared = 2 * max(around, MARGIN)  # by neighbours
+    if size >= length or shared >= whole:
         return [Span(0, length, 0, whole, length)]
-    around = max(around, MARGIN)
-    window = size + 2 * around
-    window = min(window + (whole - window) % ALIGNED, whole)
-    starts = range(0, length, size)
-    firsts = [min(max(0, start + MARGIN - around), whole - window) for start in starts]
+    step = aligned(math.ceil((whole - shared) / math.ceil(length / size)))
+    window = min(step + shared + (whole - step - shared) % ALIGNED, whole)
+    firsts = [min(first, whole - window) for first in range(0, whole - window + step, step)]
+    starts = [0, *(first + shared // 2 - MARGIN for first in firsts[1:]), length]
     return [
-        Span(start, min(start + size, length), first, first + window, length)
-        for start, first in zip(starts, firsts, strict=True)
+        Span(start, stop, first, first + window, length)
+        for (start, stop), first in zip(itertools.pairwise(starts), firsts, strict=True)
     ]
 
 

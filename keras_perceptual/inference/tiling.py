@@ -38,6 +38,7 @@ WHOLE = 128  # LR pixels a side up to which an image is never cut
 PROBE = 96  # LR pixels a side of what is run to see how far a generator sees
 COSTS = (32, 64)  # and what memory it takes
 AT_ONCE = 4096  # LR pixels that are interpolated at once
+SWIFT = 90_000  # LR pixels at once from which 8 bits take longer for each: caches are full
 LEAST_COST = 1500.0  # bytes a LR pixel, where memory that lay free hides what it takes
 
 
@@ -159,6 +160,8 @@ class Pass:
             All of the image, or tiles of about equal size.
         """
         area = self.pixels(budget)
+        if getattr(self.engine, "run_levels", None):
+            area = min(area, SWIFT)
         fits = (height + 2 * MARGIN) * (width + 2 * MARGIN) <= area
         if fits or max(height, width) <= WHOLE:
             return Tile(height, width)

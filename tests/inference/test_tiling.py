@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import math
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ import pytest
 from keras_perceptual import Upscaler, zoo
 from keras_perceptual.errors import EngineError
 from keras_perceptual.files import images
-from keras_perceptual.inference import grid, strip
+from keras_perceptual.inference import grid, strip, tiling
 from keras_perceptual.inference.cores import Cores
 from keras_perceptual.inference.grid import Tile
 from keras_perceptual.inference.tiling import Pass
@@ -79,6 +81,37 @@ def test_tiles_have_one_size():
     lr = np.zeros((200, 301, 3), np.uint8)
     list(each.rows(RowReader(lr), 200, 301, alpha=False, dtype=np.uint8, budget=1))
     assert len(sizes) == 1
+
+
+def test_tiles_see_all_that_they_need_and_hardly_more(rng):
+    for _ in range(2000):
+        length, size, around = (int(each) for each in rng.integers((33, 8, 0), (4000, 100, 16)))
+        size, around = 4 * size, 4 * around
+        spans = grid.spans(length, size, around)
+        assert (spans[0].start, spans[0].first) == (0, 0)
+        assert (spans[-1].stop, spans[-1].last) == (length, length + 2 * grid.MARGIN)
+        assert {span.last - span.first for span in spans} == {spans[0].last}
+        assert all(one.stop == other.start for one, other in itertools.pairwise(spans))
+        around = max(around, grid.MARGIN)
+        for span in spans:
+            before, after = span.inside.start, spans[0].last - span.inside.stop
+            assert span.start < span.stop
+            assert span.start % grid.ALIGNED == span.first % grid.ALIGNED == 0
+            assert span is spans[0] or before >= around
+            assert span is spans[-1] or after >= around
+        shared = 2 * around * (len(spans) - 1)
+        most = length + 2 * grid.MARGIN + shared + 7 * len(spans)
+        assert spans[0].last * len(spans) <= most  # but for multiples of ALIGNED
+
+
+def test_8_bits_get_tiles_that_caches_hold():
+    fake = Fake(3)
+    each = Pass(fake, "fake")
+    assert each.tile(500, 600, 10**9) == Tile(500, 600)
+    fake.run_levels = fake.run
+    assert each.tile(280, 280, 10**9) == Tile(280, 280)
+    tile = each.tile(500, 600, 10**9)
+    assert 0.5 * tiling.SWIFT < math.prod(x + 2 * each.reach for x in tile) <= tiling.SWIFT
 
 
 def test_very_wide_images_do_not_need_their_rows_in_memory(monkeypatch, rng):

@@ -33,9 +33,9 @@ export function tiles(height, width, area, around) {
     for (let across = 1; across <= Math.ceil(width / side); across++) {
       const columns = aligned(Math.ceil(width / across));
       const fitting = Math.max(SMALLEST, Math.floor(area / (columns + 2 * around)) - 2 * around);
-      const down = Math.ceil(height / fitting);
-      const rows = aligned(Math.ceil(height / down));
-      const seen = down * (rows + 2 * around) * across * (columns + 2 * around);
+      const rows = aligned(Math.ceil(height / Math.ceil(height / fitting)));
+      const [down, over] = [spans(height, rows, around), spans(width, columns, around)];
+      const seen = down.length * down[0].last * over.length * over[0].last;
       if (seen < least) [least, tall, wide] = [seen, rows, columns];
     }
   }
@@ -46,18 +46,25 @@ export function tiles(height, width, area, around) {
 }
 
 /**
- * Cuts a side of a picture into tiles that all see equally many pixels.
+ * Cuts a side of a picture into tiles that all see equally many pixels: those at the ends, which see
+ * nothing beyond, are larger.
  * @returns {Span[]}
  */
 function spans(length, size, around) {
   const whole = length + 2 * MARGIN;
-  if (size >= length) return [{ start: 0, stop: length, first: 0, last: whole }];
-  let seen = size + 2 * Math.max(around, MARGIN);
-  seen = Math.min(seen + ((((whole - seen) % ALIGNED) + ALIGNED) % ALIGNED), whole);
+  const shared = 2 * Math.max(around, MARGIN); // by neighbours
+  if (size >= length || shared >= whole) {
+    return [{ start: 0, stop: length, first: 0, last: whole }];
+  }
+  const step = aligned(Math.ceil((whole - shared) / Math.ceil(length / size)));
+  const rest = (((whole - step - shared) % ALIGNED) + ALIGNED) % ALIGNED;
+  const seen = Math.min(step + shared + rest, whole);
   const list = [];
-  for (let start = 0; start < length; start += size) {
-    const first = Math.min(Math.max(0, start + MARGIN - around), whole - seen);
-    list.push({ start, stop: Math.min(start + size, length), first, last: first + seen });
+  for (let at = 0; at < whole - seen + step; at += step) {
+    const first = Math.min(at, whole - seen);
+    const start = at ? first + shared / 2 - MARGIN : 0;
+    if (at) list.at(-1).stop = start;
+    list.push({ start, stop: length, first, last: first + seen });
   }
   return list;
 }

@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from PIL.ExifTags import Base
-from PIL.TiffTags import LONG, LONG8, SHORT
 
 from keras_perceptual.errors import ImageError, image_errors
-from keras_perceptual.files import formats, tags
+from keras_perceptual.files import formats
 from keras_perceptual.files.decoded import check_memory
 from keras_perceptual.files.encoders import COSTS, encode
+from keras_perceptual.files.flow import Flow, raw_tiff
 from keras_perceptual.files.formats import Format
 from keras_perceptual.files.metadata import Metadata
 from keras_perceptual.files.vips import pyvips
 from keras_perceptual.system.atomic import atomic_file, check_target, folder_above, scratch_file
 
-__all__ = ["BUDGET", "EIGHT_BITS", "Sink"]
+__all__ = ["BUDGET", "EARLY", "EIGHT_BITS", "Sink"]
 
 BUDGET = 256 * 2**20
+EARLY = 2**24  # bytes of pixels from which a thread of its own pays for encoding
 
 # The level of 256 that is nearest to each of 65536.
 EIGHT_BITS = np.rint(np.arange(65536) / 257).astype(np.uint8)
@@ -48,6 +48,8 @@ class Sink:
         quality: 1 to 100, of lossy formats; None loses nothing.
         budget: bytes of pixels up to which they are kept in memory; more go to a hidden file on
             the target's disk.
+        early: whether to encode a large image while rows come in, where libvips writes the format:
+            they must not change any more then, and `finish` takes no table.
 
     Raises:
         ImageError: if the format does not hold the size, encoding it takes more memory than is
@@ -67,6 +69,7 @@ class Sink:
         metadata: Metadata | None = None,
         quality: int | None = 95,
         budget: int = BUDGET,
+        early: bool = False,
     ) -> None:
         self.target, self.form, self.height, self.width = target, form, height, width
         self.bits, self.gray, self.alpha = bits, gray, alpha
@@ -80,11 +83,16 @@ class Sink:
         self._top = 0
         self._held = contextlib.ExitStack()
         self._array: np.ndarray | None = None
+        self._flow: Flow | None = None
         with image_errors(self.name, "cannot be written"):
             folder = Path(tempfile.gettempdir()) if target is None else folder_above(target)
             if target is not None:
                 _check_target(target, folder)
             size = height * width * self._bands * bits // 8
+            early = early and size >= EARLY and not form.codec
+            if early and target is not None and target.parent.is_dir():
+                self._flow = Flow(self._head(), size, self._encoded)
+                return
             if size <= budget:
                 dtype = np.uint16 if bits == 16 else np.uint8
                 self._array = np.empty((height, width, self._bands), dtype)
@@ -101,42 +109,20 @@ class Sink:
             )
         with contextlib.ExitStack() as held:
             self._file, self._path = held.enter_context(scratch_file(folder))
-            self._write(self._header())
+            self._write(self._head())
             self._held = held.pop_all()
+
+    def _head(self) -> bytes:
+        return raw_tiff(self.height, self.width, self._bands, self.bits)
 
     def __enter__(self) -> Sink:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._flow:
+            self._flow.stop()
         self._array = None
         self._held.close()
-
-    def _header(self) -> bytes:
-        """Makes the file of raw pixels a TIFF.
-
-        libvips streams one, where it maps raw bytes into memory as a whole.
-        """
-        line = self.width * self._bands * self.bits // 8
-        rows = max(1, min(self.height, 2**20 // line))
-        strips = -(-self.height // rows)
-        directory = tags.Directory("<" if np.little_endian else ">")
-        colours = tags.PHOTOMETRIC["BlackIsZero" if self.gray else "RGB"]
-        directory.put(Base.ImageWidth, LONG, self.width)
-        directory.put(Base.ImageLength, LONG, self.height)
-        directory.put(Base.BitsPerSample, SHORT, *[self.bits] * self._bands)
-        directory.put(Base.Compression, SHORT, tags.UNCOMPRESSED)
-        directory.put(Base.PhotometricInterpretation, SHORT, colours)
-        directory.put(Base.StripOffsets, LONG8, *[0] * strips)
-        directory.put(Base.SamplesPerPixel, SHORT, self._bands)
-        directory.put(Base.RowsPerStrip, LONG, rows)
-        last = self.height - (strips - 1) * rows
-        directory.put(Base.StripByteCounts, LONG8, *[rows * line] * (strips - 1), last * line)
-        if self.alpha:
-            directory.put(Base.ExtraSamples, SHORT, tags.OPACITY)
-        first = len(tags.start(directory))
-        offsets = (first + strip * rows * line for strip in range(strips))
-        directory.put(Base.StripOffsets, LONG8, *offsets)
-        return tags.start(directory)
 
     def append(self, rows: np.ndarray) -> None:
         """Adds the next rows.
@@ -158,10 +144,12 @@ class Sink:
         if self.gray:
             mean = np.rint(rows[..., :3].mean(axis=2, keepdims=True, dtype=np.float32))
             rows = np.concatenate([mean.astype(dtype), rows[..., 3:]], axis=2)
-        if self._array is not None:
-            self._array[self._top : self._top + len(rows)] = rows
-        else:
-            with image_errors(self.name, "cannot be written"):
+        with image_errors(self.name, "cannot be written"):
+            if self._flow:
+                self._flow.append(rows)
+            elif self._array is not None:
+                self._array[self._top : self._top + len(rows)] = rows
+            else:
                 self._write(np.ascontiguousarray(rows).data)
         self._top += len(rows)
 
@@ -187,12 +175,27 @@ class Sink:
         if self.target is None:
             raise ValueError("expected a target, received None; use finish_into")
         self._check_whole()
-        target = Path(self.target)
         with image_errors(self.name, "cannot be written"):
-            image = self._image(table)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_file(target) as file:
-                encode(image, self.form, self.metadata, self.quality, _watched(file, alive))
+            if self._flow:
+                self._flow.finish(alive)
+            else:
+                self._encoded(self._source(), table=table, alive=alive)
+
+    def _encoded(
+        self,
+        image: pyvips.Image,
+        whole: Callable[[], None] | None = None,
+        table: np.ndarray | None = None,
+        alive: Callable[[], None] | None = None,
+    ) -> None:
+        """Encodes pixels into the target; `whole` is called before that gets its name."""
+        target = Path(cast(Path, self.target))
+        image = self._image(image, table)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(target) as file:
+            encode(image, self.form, self.metadata, self.quality, _watched(file, alive))
+            if whole:
+                whole()
 
     def finish_into(
         self,
@@ -211,7 +214,8 @@ class Sink:
         self._check_whole()
         with image_errors(self.name, "cannot be written"), tempfile.TemporaryFile() as file:
             watched = _watched(file, alive)
-            encode(self._image(table), self.form, self.metadata, self.quality, watched)
+            image = self._image(self._source(), table)
+            encode(image, self.form, self.metadata, self.quality, watched)
             file.seek(0)
             shutil.copyfileobj(file, stream, 2**20)
             stream.flush()
@@ -220,17 +224,19 @@ class Sink:
         if self._top != self.height:
             raise ValueError(f"expected {self.height} rows, received {self._top}")
 
-    def _image(self, table: np.ndarray | None) -> pyvips.Image:
-        """Returns the image as the format holds it, computed as it is read."""
-        kind = "ushort" if self.bits == 16 else "uchar"
-        space = {8: ("b-w", "srgb"), 16: ("grey16", "rgb16")}[self.bits][not self.gray]
+    def _source(self) -> pyvips.Image:
+        """Returns what was gathered."""
         if self._array is not None:
-            image = pyvips.Image.new_from_memory(
+            kind = "ushort" if self.bits == 16 else "uchar"
+            return pyvips.Image.new_from_memory(
                 self._array, self.width, self.height, self._bands, kind
             )
-        else:
-            source = pyvips.Source.new_from_file(self._path)
-            image = pyvips.Image.tiffload_source(source, access="sequential", fail_on="error")
+        source = pyvips.Source.new_from_file(self._path)
+        return pyvips.Image.tiffload_source(source, access="sequential", fail_on="error")
+
+    def _image(self, image: pyvips.Image, table: np.ndarray | None) -> pyvips.Image:
+        """Returns the image as the format holds it, computed as it is read."""
+        space = {8: ("b-w", "srgb"), 16: ("grey16", "rgb16")}[self.bits][not self.gray]
         image = image.copy(interpretation=space)
         reduced = self.bits == 16 and not self.form.sixteen_bit
         if table is not None or reduced:

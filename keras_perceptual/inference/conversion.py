@@ -44,6 +44,7 @@ class Conversion:
         chosen: called with what was decided for the picture.
         ending: such as `.png`, of the format of what goes to a stream, by default the source's.
         memory: bytes that decoding may take where a format needs the whole picture.
+        early: whether the levels of rows are final when they come, and no pipeline has a table.
     """
 
     sequence: Callable[[State], Sequence]
@@ -56,6 +57,7 @@ class Conversion:
     chosen: Callable[[Choice], None] | None = None
     ending: str | None = None
     memory: int | None = None
+    early: bool = True
 
     def run(
         self,
@@ -104,6 +106,7 @@ class Conversion:
             alpha=source.alpha,
             metadata=self._kept(source.metadata),
             quality=self.quality,
+            early=self.early,
         ) as sink:
             take = cropped(source.take, self.crop) if self.crop else source.take
             shape = (height, width, 3 + source.alpha)

@@ -164,6 +164,7 @@ class Converter(ABC):
             chosen,
             ending,
             self.memory,
+            early=self._settings().get("histogram_match") != "paper",
         )
         with _FILES, _NETWORK:
             return conversion.run(source, target, progress)

@@ -17,6 +17,7 @@ from keras_perceptual.export.quantization import Ranges, activation_ranges, patc
 from keras_perceptual.export.tflite import to_tflite
 from keras_perceptual.export.verification import open_tflite
 from keras_perceptual.files import images
+from keras_perceptual.models.rounding import convolved, shown, stepped
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 from keras_perceptual.training.callbacks import Progress
 
@@ -30,7 +31,6 @@ LEARNING_RATE = 5e-5
 TRIED, WORST = 400, 60
 SIDE, DRAWN = 32, 64
 FOURTH = 0.003  # weight of the fourth power of a difference in levels, beside its square
-BEYOND = 8.0  # levels past black and white, from where on a difference does not count
 
 
 def finetuned(
@@ -111,19 +111,10 @@ class _Rounded(keras.layers.Conv2D):
         return -zero * step, (255 - zero) * step
 
     def call(self, inputs):
-        widest = ops.max(ops.abs(self.kernel), axis=(0, 1, 2))
-        kernel = _stepped(self.kernel, ops.stop_gradient(widest) / 127)
-        sums = ops.conv(self._activation(inputs, 0), kernel, padding=self.padding) + self.bias
-        return self._activation(self.activation(sums), 1)
+        return self._activation(convolved(self, self._activation(inputs, 0)), 1)
 
     def _activation(self, x, end):
-        return _stepped(ops.clip(x, *self.range(end)), self.steps[end])
-
-
-def _stepped(x, step):
-    """Rounds to multiples of a step; the gradient is that of no rounding."""
-    x = x / step
-    return (x + ops.stop_gradient(ops.round(x) - x)) * step
+        return stepped(ops.clip(x, *self.range(end)), self.steps[end])
 
 
 def rounding(generator: keras.Model, ranges: Ranges) -> keras.Model:
@@ -159,10 +150,10 @@ def _examples(
     eight = open_tflite(rounded).upscale
     given, made, largest = [], [], []
     for lr in np.array_split(many, len(many) // BATCH):
-        sr = _shown(exact(lr))
+        sr = shown(exact(lr))
         given.append(lr)
         made.append(sr)
-        largest.append(np.abs(_shown(eight(lr)) - sr).max((1, 2, 3)))
+        largest.append(np.abs(shown(eight(lr)) - sr).max((1, 2, 3)))
     order = np.argsort(-np.concatenate(largest))
     chosen = [*order[: WORST * BATCH], *order[WORST * BATCH :: TRIED // WORST]]
     return np.concatenate(given)[chosen], np.concatenate(made)[chosen]
@@ -174,11 +165,7 @@ def _drawn(patch: np.ndarray) -> np.ndarray:
     return to_uint8(imresize(np.repeat(255.0 * (luma > np.median(luma)), 3, axis=2), 0.5))
 
 
-def _shown(sr: Any) -> Any:
-    return ops.clip(sr, -BEYOND, 255 + BEYOND)
-
-
 def _difference(sr, rounded):
     """Squares of differences in levels, and a little of their fourth powers."""
-    squared = ops.square(_shown(rounded) - sr)
+    squared = ops.square(shown(rounded) - sr)
     return ops.mean(squared + FOURTH * ops.square(squared))

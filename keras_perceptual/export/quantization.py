@@ -12,13 +12,12 @@ import numpy as np
 from keras_perceptual.errors import ExportError
 from keras_perceptual.export.activations import Activation, activations
 from keras_perceptual.export.verification import open_tflite
+from keras_perceptual.models.rounding import BLOCKS
 from keras_perceptual.pixels.resampling import imresize, to_uint8
 from keras_perceptual.system.quiet import quiet_stderr
 
-__all__ = ["BLOCKS", "Ranges", "activation_ranges", "patches", "quantized"]
+__all__ = ["Ranges", "activation_ranges", "patches", "quantized"]
 
-# Convolutions of residual blocks, by the names that the builders in `models` give their layers.
-BLOCKS = r"block\d+_conv\d"
 MOST = 0.4  # levels of mean difference on patches, for which layers are left out
 PATCH, COUNT = 64, 96
 REDUCTIONS = (1, 2, 4)

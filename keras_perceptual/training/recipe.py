@@ -24,8 +24,8 @@ class Recipe:
         channels: filters of the generator's inner convolutions.
         blocks: residual blocks of the generator.
         scale: HR size over LR size.
-        loss: loss name to weight, as `losses.PerceptualLoss` takes them; `adversarial` and
-            `stability` are `trainer.PerceptualTrainer`'s.
+        loss: loss name to weight, as `losses.PerceptualLoss` takes them; `adversarial`,
+            `rounding` and `stability` are `trainer.PerceptualTrainer`'s.
         discriminator: against which `adversarial` is: `patches`, or `unet`, which judges each pixel
             and takes more time.
         normalization: of a style generator, `instance` or `batch`.

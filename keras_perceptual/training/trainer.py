@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from keras import ops
 from keras_perceptual.losses import adversary
 from keras_perceptual.losses.discriminators import DISCRIMINATORS
 from keras_perceptual.losses.perceptual import PerceptualLoss
+from keras_perceptual.models.rounding import rounded, shown
 from keras_perceptual.training.optimizer import FiniteMean
 
 __all__ = ["PerceptualTrainer"]
@@ -27,6 +29,8 @@ class PerceptualTrainer(keras.Model):
         loss: what to minimise, with its loss network.
         adversarial: weight of the generator's loss against a discriminator that learns beside
             it; none at 0.
+        rounding: weight of what changes in the result, squared, where the convolutions of residual
+            blocks round as in 8 bits; none at 0.
         stability: weight of what changes in the result, squared, when the LR image moves by up
             to `SHIFT` pixels and has noise of `NOISE` levels, as from frame to frame of a video;
             none at 0.
@@ -35,7 +39,7 @@ class PerceptualTrainer(keras.Model):
         discriminator: a key of `losses.DISCRIMINATORS`, where there is an adversarial loss.
     """
 
-    OWN_LOSSES = ("adversarial", "stability")  # those that take more than hr and sr
+    OWN_LOSSES = ("adversarial", "rounding", "stability")  # those that take more than hr and sr
     SHIFT, NOISE = 3, 3.0
     BORDER = 8  # LR pixels that see what moved in
 
@@ -44,6 +48,7 @@ class PerceptualTrainer(keras.Model):
         generator: keras.Model,
         loss: PerceptualLoss,
         adversarial: float = 0.0,
+        rounding: float = 0.0,
         stability: float = 0.0,
         fixed_statistics: bool = False,
         seed: int = 0,
@@ -52,12 +57,15 @@ class PerceptualTrainer(keras.Model):
         super().__init__(name="perceptual_trainer")
         self.generator = generator
         self.perceptual_loss = loss
-        self.adversarial, self.stability = adversarial, stability
+        self.adversarial, self.rounding, self.stability = adversarial, rounding, stability
         self.fixed_statistics = fixed_statistics
         names = list(loss.weights)
         if adversarial:
             self.discriminator = DISCRIMINATORS[discriminator]()
             names += ["adversarial", "discriminator"]
+        if rounding:
+            self.in_eight_bits = partial(rounded(generator).__call__)  # holds no weights of its own
+            names += ["rounding"]
         if stability:
             self.seed, self.random = seed, keras.random.SeedGenerator(seed)
             names += ["stability"]
@@ -82,6 +90,10 @@ class PerceptualTrainer(keras.Model):
             fooling, telling = adversary.versus(self.discriminator, y, y_pred)
             terms.update(adversarial=fooling, discriminator=telling)
             total += self.adversarial * fooling + telling
+        if self.rounding:
+            off = shown(self.in_eight_bits(x)) - shown(y_pred)
+            terms["rounding"] = ops.mean(ops.square(off))
+            total += self.rounding * terms["rounding"]
         if self.stability:
             terms["stability"] = self._instability(x, y_pred, training)
             total += self.stability * terms["stability"]

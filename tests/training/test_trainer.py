@@ -80,6 +80,25 @@ def test_stability_sees_what_does_not_move_with_the_photograph(rng, grid):
     assert rows[-1]["loss"] == pytest.approx(total, rel=1e-5)
 
 
+def test_what_8_bits_change_is_trained_away(rng):
+    keras.utils.set_random_seed(0)
+    generator = subpixel(2, channels=8, blocks=2)
+    loss = PerceptualLoss({"pixel_absolute": 1.0}, 2)
+    trainer = PerceptualTrainer(generator, loss, rounding=50.0)
+    trainer.compile(keras.optimizers.Adam(2e-3), jit_compile=False)
+    lr = rng.uniform(0, 255, (4, 16, 16, 3)).astype(np.float32)
+    hr = lr.repeat(2, 1).repeat(2, 2)
+    rows = []
+    for _ in range(60):
+        trainer.reset_metrics()
+        rows.append(trainer.train_on_batch(lr, hr, return_dict=True))
+    total = rows[0]["pixel_absolute"] + 50 * rows[0]["rounding"]
+    assert rows[0]["loss"] == pytest.approx(total, rel=1e-4)
+    assert rows[-1]["rounding"] < rows[0]["rounding"] / 4
+    weights = {id(each) for each in trainer.trainable_variables}
+    assert weights == {id(each) for each in generator.trainable_variables}
+
+
 @pytest.mark.parametrize("fixed", [False, True])
 def test_batch_statistics_can_be_kept(rng, fixed):
     keras.utils.set_random_seed(0)

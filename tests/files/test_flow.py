@@ -71,12 +71,10 @@ def test_what_is_not_finished_is_not_there(tmp_path, rows):
     def interrupted():
         raise KeyboardInterrupt
 
-    with (
-        pytest.raises(KeyboardInterrupt),
-        Sink(path, formats.of(path), 40, 50, early=True) as one,
-    ):
+    with Sink(path, formats.of(path), 40, 50, early=True) as one:
         one.append(rows)
-        one.finish(alive=interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            one.finish(alive=interrupted)
     assert not list(tmp_path.iterdir())
     assert not [each for each in threading.enumerate() if each.name == "encoder"]
 
@@ -98,13 +96,15 @@ def test_a_full_disk_is_told_in_one_line(tmp_path, rows, monkeypatch, when):
 
     monkeypatch.setattr(sink, "encode", lambda *given: encode(*given[:4], Full(given[4])))
     path = tmp_path / "a.png"
-    with (
-        pytest.raises(ImageError, match=r"a\.png: cannot be written: No space left on device"),
-        Sink(path, formats.of(path), 40, 50, early=True) as one,
-    ):
-        for top in range(40):
-            one.append(rows[top : top + 1])
-        one.finish()
+
+    def written():
+        with Sink(path, formats.of(path), 40, 50, early=True) as one:
+            for top in range(40):
+                one.append(rows[top : top + 1])
+            one.finish()
+
+    with pytest.raises(ImageError, match=r"a\.png: cannot be written: No space left on device"):
+        written()
     assert not list(tmp_path.iterdir())
 
 

@@ -13,11 +13,11 @@ from PIL.TiffTags import LONG, LONG8, SHORT
 
 from keras_perceptual.files import tags
 from keras_perceptual.files.vips import Guarded, pyvips
+from keras_perceptual.system.ahead import WAIT
 
 __all__ = ["Flow", "raw_tiff"]
 
 MOST = 2**22  # bytes that may wait to be encoded while more are made
-WAIT = 0.3  # seconds between two calls of `alive`
 
 
 class Flow:
@@ -40,7 +40,6 @@ class Flow:
         self._place = 0  # where libvips reads
         self._parts: deque[memoryview] = deque()
         self._first = len(head)  # what of the file comes next
-        self._waiting = 0
         self._changed = threading.Condition()
         self._whole = self._stopped = False
         self._error: BaseException | None = None
@@ -52,11 +51,15 @@ class Flow:
         data = np.ascontiguousarray(rows).data.cast("B")
         with self._changed:
             self._parts.append(data)
-            self._waiting += data.nbytes
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting <= MOST or self._error)
             if self._error:
                 raise self._error
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes that came and were not read yet."""
+        return sum(map(len, self._parts))
 
     def finish(self, alive: Callable[[], None] | None = None) -> None:
         """Waits until the file is whole, once all rows are there.
@@ -128,7 +131,6 @@ class Flow:
             if len(part) > count:
                 self._parts.appendleft(part[count:])
             taken = bytes(part[:count])
-            self._waiting -= len(taken)
             self._changed.notify_all()
         return taken
 

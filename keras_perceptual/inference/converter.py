@@ -44,6 +44,7 @@ class Converter(ABC):
     memory: int | None
     threads: int | None
     paints = False
+    _early = True  # whether the levels of rows are final when they come
 
     @abstractmethod
     def _pipeline(self, request: Request) -> Pipeline:
@@ -164,7 +165,7 @@ class Converter(ABC):
             chosen,
             ending,
             self.memory,
-            early=self._settings().get("histogram_match") != "paper",
+            early=self._early,
         )
         with _FILES, _NETWORK:
             return conversion.run(source, target, progress)

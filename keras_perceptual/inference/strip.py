@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["Strip"]
 
-AT_ONCE = 2**25  # bytes of rows that are read back from a file at a time
+AT_ONCE = 2**24  # bytes of rows that are read back from a file at a time
 
 
 class Strip:

@@ -106,6 +106,7 @@ class Upscaler(Converter):
         if scale is not None and not 1 <= scale <= LARGEST_SCALE:
             raise ValueError(f"expected a scale of 1 to {LARGEST_SCALE}, received {scale:g}")
         self.histogram_match = check_match(histogram_match)
+        self._early = histogram_match != "paper"
         self.memory = memory
         self._model, self._engine, self._device = model, engine, device
         self.threads, self._fidelity, self._restore = threads, fidelity, restore

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
-__all__ = ["ahead"]
+__all__ = ["WAIT", "ahead"]
 
 WAIT = 0.3  # seconds between two calls of `alive`
 

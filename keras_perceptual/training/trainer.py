@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 
 import keras
 import numpy as np
@@ -64,7 +63,7 @@ class PerceptualTrainer(keras.Model):
             self.discriminator = DISCRIMINATORS[discriminator]()
             names += ["adversarial", "discriminator"]
         if rounding:
-            self.in_eight_bits = partial(rounded(generator).__call__)  # holds no weights of its own
+            self.in_eight_bits = rounded(generator).__call__  # of the same weights
             names += ["rounding"]
         if stability:
             self.seed, self.random = seed, keras.random.SeedGenerator(seed)

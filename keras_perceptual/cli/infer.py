@@ -13,7 +13,6 @@ from keras_perceptual.cli import options, reports
 from keras_perceptual.cli.options import STREAM, WORKERS
 from keras_perceptual.cluster.stores import is_url
 from keras_perceptual.errors import ImageError, PerceptualError
-from keras_perceptual.evaluation import figures
 from keras_perceptual.files import formats, images
 from keras_perceptual.files.video.containers import is_film
 from keras_perceptual.inference.converter import Converter
@@ -138,6 +137,8 @@ def worker(arguments: argparse.Namespace, model: Converter) -> batch.Work:
         choice = choices[0] if choices else None
         pictures = STREAM not in (job.source, job.target) and not is_film(job.source)
         if arguments.compare and pictures:
+            from keras_perceptual.evaluation import figures
+
             name = choice.model if choice else model.name
             sheet = figures.before_after(job.source, job.target, name, arguments.crop)
             figure = job.target.with_name(f"{job.target.stem}_compare.png")

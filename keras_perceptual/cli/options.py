@@ -12,12 +12,14 @@ from keras_perceptual.inference.engines import DEVICES, ENGINES
 from keras_perceptual.inference.upscaler import PRECISIONS
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.pixels.histograms import HISTOGRAM_MATCHES
+from keras_perceptual.system.processor import cores
 
 __all__ = ["STREAM", "WORKERS", "add_histogram_match", "add_precision", "parser"]
 
 _Group = argparse._ArgumentGroup
 STREAM = Path("-")  # stdin as an input, stdout as an output
-WORKERS = 3  # files at a time
+# Files at a time: each keeps the engine of one core, which takes longer where sizes take turns.
+WORKERS = min(max(2, cores()), 4)
 
 
 def parser(prog: str) -> argparse.ArgumentParser:

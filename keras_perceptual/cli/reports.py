@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from keras_perceptual import zoo
 from keras_perceptual.cli import jobs as batch

@@ -16,7 +16,6 @@ from keras_perceptual.inference.checked import checked
 from keras_perceptual.inference.frameworks import load_keras, load_tensorflow
 from keras_perceptual.inference.levels import level_runner
 from keras_perceptual.inference.litert import interpreter, read_tflite
-from keras_perceptual.inference.onnx_engine import OnnxEngine
 from keras_perceptual.pixels.levels import as_integers
 from keras_perceptual.system.quiet import quiet_stderr
 
@@ -211,6 +210,8 @@ def open_engine(
         blend = Blend(model_file(blend.path, engine), blend.share)
     file = model_file(model, engine)
     if engine == "onnx":
+        from keras_perceptual.inference.onnx_engine import OnnxEngine
+
         return OnnxEngine(file, threads, blend, device)
     return (KerasEngine if engine == "keras" else LiteRTEngine)(file, threads, blend)
 

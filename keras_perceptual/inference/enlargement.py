@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -36,9 +37,12 @@ class Enlargement:
         self._before, self._after = (np.zeros((3, levels), np.int64) for _ in range(2))
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for rows in self._enlarged():
-            self._count(self._after, rows)
-            yield rows
+        with ExitStack() as held:
+            for each in set(self._passes):
+                held.enter_context(each.image())
+            for rows in self._enlarged():
+                self._count(self._after, rows)
+                yield rows
 
     def table(self) -> np.ndarray | None:
         """Returns the `[3, L]` look-up that matches the histograms, once all rows have come."""

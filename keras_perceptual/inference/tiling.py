@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 
 import numpy as np
 
@@ -95,6 +95,10 @@ class Pass:
         other.engine, other._cores = engine, cores
         return other
 
+    def image(self) -> AbstractContextManager[None]:
+        """Says that an image is on its way, which may go through here more than once."""
+        return self._cores.image() if self._cores else nullcontext()
+
     @property
     def reach(self) -> int:
         """LR pixels to each side that an output pixel sees, measured, up to a multiple of 4.
@@ -123,8 +127,9 @@ class Pass:
         lr[:, start:stop, start:stop] = 0
         other = lr.copy()
         other[:, start:stop, start:stop] = 255
-        changed = np.abs(self._run(lr) - self._run(other)).max(axis=-1) > 1e-3
-        seen = np.argwhere(changed) // self.scale
+        changed = (np.abs(self._run(lr) - self._run(other)) > 1e-3).any(axis=-1)
+        lines = np.concatenate([np.flatnonzero(changed.any(axis=axis)) for axis in (0, 1)])
+        seen = lines // self.scale
         first, last = int(seen.min(initial=start)), int(seen.max(initial=stop - 1))
         return max(start - first, last - stop + 1) if first and last < side - 1 else None
 
@@ -201,7 +206,6 @@ class Pass:
         tile = self.tile(height, width, budget)
         around = 0 if tile == (height, width) else self._around
         bands, columns = spans(height, tile.height, around), spans(width, tile.width, around)
-        image = self._cores.image() if self._cores else nullcontext()
         strip = Strip(width * self.scale, 3 + alpha, dtype, int(0.15 * budget))
         runs = self._run_tiles(take, bands, columns, alpha)
         done = 0.0
@@ -210,7 +214,7 @@ class Pass:
             if progress:
                 progress(done)
 
-        with image, closing(ahead(runs, report)) as tiles:
+        with closing(ahead(runs, report)) as tiles:
             if tile == (height, width):
                 window, sr = next(tiles)
                 done = 1.0

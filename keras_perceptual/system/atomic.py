@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -97,7 +96,7 @@ def hidden_folder(folder: Path) -> Iterator[Path]:
     What `kill -9` leaves of it, the next call removes.
     """
     _clear(folder)
-    hidden = folder / f".writing-{secrets.token_hex(6)}"
+    hidden = folder / f".writing-{os.urandom(6).hex()}"
     with _owned(hidden, hidden.mkdir):
         try:
             yield hidden
@@ -132,7 +131,7 @@ def _hand_on_mode(path: Path, beside: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{secrets.token_hex(6)}.{path.name[-40:]}")
+    return path.with_name(f".{os.urandom(6).hex()}.{path.name[-40:]}")
 
 
 @contextlib.contextmanager

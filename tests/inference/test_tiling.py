@@ -14,7 +14,9 @@ from keras_perceptual.errors import EngineError
 from keras_perceptual.files import images
 from keras_perceptual.inference import grid, strip, tiling
 from keras_perceptual.inference.cores import Cores
+from keras_perceptual.inference.enlargement import Enlargement
 from keras_perceptual.inference.grid import Tile
+from keras_perceptual.inference.request import Request, gathered
 from keras_perceptual.inference.tiling import Pass
 from keras_perceptual.pixels.rows import RowReader
 from keras_perceptual.system import memory
@@ -147,7 +149,7 @@ def test_images_that_come_together_run_on_one_core_each(rng):
     each = Pass(alone, "fake").with_engine(alone, Cores(lambda: OneCore(3), 2))
 
     def enlarged(_: int) -> np.ndarray:
-        with each._cores.image():
+        with each.image():
             ready.wait()
             return next(each.rows(RowReader(lr), 60, 70, alpha=False, dtype=np.uint8, budget=10**9))
 
@@ -156,6 +158,17 @@ def test_images_that_come_together_run_on_one_core_each(rng):
     with ThreadPoolExecutor(2) as pool:
         for result in pool.map(enlarged, range(2)):
             assert np.array_equal(result, expected)
+
+
+def test_an_image_that_goes_through_a_model_twice_has_all_cores(rng):
+    def one_core() -> Fake:
+        raise AssertionError("expected the engine of all cores")
+
+    engine = Fake(3)
+    each = Pass(engine, "fake").with_engine(engine, Cores(one_core, 2))
+    request = Request.of(rng.integers(0, 256, (60, 70, 3), np.uint8), (240, 280))
+    enlarged = Enlargement(request, [each, each], match=False, budget=10**9)
+    assert gathered(enlarged, request).shape == (240, 280, 3)
 
 
 @pytest.mark.parametrize("name", zoo.names())

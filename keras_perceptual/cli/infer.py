@@ -19,6 +19,7 @@ from keras_perceptual.inference.converter import Converter
 from keras_perceptual.inference.request import Choice
 from keras_perceptual.inference.stylizer import Stylizer
 from keras_perceptual.inference.upscaler import Upscaler
+from keras_perceptual.system.processor import cores
 from keras_perceptual.system.quiet import private_stderr
 
 
@@ -188,6 +189,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "infer.py") -> int:
         parser.error("stdout takes one image; name a folder with -o")
     with private_stderr(), reports.Reporter(prog, jobs, errors) as reporter:
         work = worker(arguments, model)
-        for result in batch.run(jobs, work, arguments.workers or WORKERS, reporter.share):
+        # Each keeps the engine of a core: that takes longer where pictures of two sizes take turns.
+        workers = arguments.workers or min(WORKERS, cores(arguments.threads))
+        for result in batch.run(jobs, work, workers, reporter.share):
             reporter.ended(result)
     return reporter.conclude(report)

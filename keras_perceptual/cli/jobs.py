@@ -180,7 +180,7 @@ def run(
 ) -> Iterator[Result]:
     """Does jobs, as many at a time as there are workers.
 
-    The network is one: while a job has it, others decode and encode.
+    While one has the network, others decode and encode.
 
     Args:
         jobs: to do.

@@ -12,14 +12,12 @@ from keras_perceptual.inference.engines import DEVICES, ENGINES
 from keras_perceptual.inference.upscaler import PRECISIONS
 from keras_perceptual.pixels.grain import GRAIN
 from keras_perceptual.pixels.histograms import HISTOGRAM_MATCHES
-from keras_perceptual.system.processor import cores
 
 __all__ = ["STREAM", "WORKERS", "add_histogram_match", "add_precision", "parser"]
 
 _Group = argparse._ArgumentGroup
 STREAM = Path("-")  # stdin as an input, stdout as an output
-# Files at a time: each keeps the engine of one core, which takes longer where sizes take turns.
-WORKERS = min(max(2, cores()), 4)
+WORKERS = 4  # files at a time at the most, unless somebody asks for more
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
@@ -216,7 +214,8 @@ def _add_machine(machine: _Group) -> None:
     machine.add_argument(
         "--workers",
         type=kinds.POSITIVE,
-        help=f"files at a time ({WORKERS}); of a cluster, processes (one for each core)",
+        help=f"files at a time (one for each core, up to {WORKERS}); of a cluster, processes "
+        "(one for each core)",
     )
     machine.add_argument(
         "--memory",

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from keras_perceptual import zoo
+from keras_perceptual.cli import infer
 from keras_perceptual.files import images
 from tests.conftest import ROOT, SAMPLES
 
@@ -58,6 +59,16 @@ def test_folders_mirror(run_script, folder):
     assert _files(folder / "photos_x4") == ["a_x4.png"]
     assert run_script("infer.py", "photos", "--recursive", cwd=folder).returncode == 0
     assert _files(folder / "photos_x4") == ["a_x4.png", "inside/b_x4.png"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("--threads=1", 1), ("--threads=9", 4), ("--workers=9", 9)]
+)
+def test_as_many_files_at_a_time_as_cores(flags, expected, folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(infer.batch, "run", lambda *given: asked.append(given[2]) or iter(()))
+    infer.main([str(folder / "low.png"), flags])
+    assert asked == [expected]
 
 
 def test_an_output_folder_inside_the_input_is_no_input(run_script, folder):

@@ -85,7 +85,7 @@ def test_numbers_of_the_card_can_be_had_again(data, name):
 def test_8_bits_cost_next_to_nothing(name):
     card = zoo.card(name)
     assert read(zoo.quantized(name)) == zoo.descriptor(name)
-    worse, mean, largest = 0.02, 0.42 if name == "x8-photo" else 0.4, 16  # dB, and levels
+    worse, mean, largest = 0.02, 0.4, 16  # dB, and levels
     if name == "x4-video":  # all layers, and what is added to the repeated input
         worse, mean, largest = 0.04, 0.9, 96
     for folder in ("Set5", "Set14", "BSD100"):

@@ -61,4 +61,4 @@ def test_memory_of_a_whole_file_does_not_grow_with_the_result(tmp_path, model, s
     assert done.returncode == 0, done.stderr
     size, grown = done.stdout.splitlines()
     assert size == f"{4 * HEIGHT} {4 * WIDTH}"
-    assert int(grown) < 150, f"{grown} MB"
+    assert int(grown) < 180, f"{grown} MB"  # 140, or two tiles more as threads take turns

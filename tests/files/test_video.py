@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import sys
 from fractions import Fraction
@@ -71,6 +72,18 @@ def test_colours_of_every_matrix_and_range(tmp_path, rng, matrix, full, deep):
     assert (again.colour, again.has) == (film.colour, film.has)
     (frame,) = again.frames()
     assert np.abs(frame.pixels.astype(int) - frames[0]).max() <= 2 * unit
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no scheduling policies")
+def test_an_encoder_leaves_threads_their_priority(tmp_path, rng):
+    """SVT-AV1 makes them real-time ones for root."""
+    pictures = [rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)] * 2
+    film = open_film(str(films.make(tmp_path / "a.mkv", pictures)))
+    coding = Coding("b", "av1", 80, 64, 64, film.rate, film.has, film.colour, None)
+    with Encoder(tmp_path / "b.mkv", coding) as encoder:
+        encoder.write(pictures[0])
+        threads = map(int, os.listdir("/proc/self/task"))
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize(("lines", "matrix"), [(96, 6), (720, 1)])

@@ -13,6 +13,7 @@ from keras_perceptual.errors import FilmError
 from keras_perceptual.files.video.codecs import CODECS, Layout, layout, pixel_format
 from keras_perceptual.files.video.colour import Colour, FromRGB
 from keras_perceptual.files.video.containers import failure, pyav
+from keras_perceptual.system.priority import same_priority
 
 __all__ = ["SEGMENT", "Coding", "Encoder"]
 
@@ -83,7 +84,8 @@ class Encoder:
         self._container = self._av.open(str(path), "w", format=SEGMENT)
         try:
             self._stream = self._opened(codec.encoder, options)
-            self._container.start_encoding()
+            with same_priority():
+                self._container.start_encoding()
         except (self._av.FFmpegError, OSError, ValueError) as error:
             self._container.close()
             raise FilmError(
